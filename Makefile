@@ -1,0 +1,78 @@
+# Every task of the project. `make help` lists them.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# uv puts everything from uv.lock into .venv; it lives there itself, so nothing is installed outside.
+UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
+SYNC := $(UV) sync --frozen --inexact
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the tasks
+	@grep -hE '^[a-z][a-zA-Z_-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-zA-Z_-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+.PHONY: run
+run: $(STAMP) ## start the whole stack on this machine, with example documents (PORT=8000)
+	@exec $(BIN)/python -m local run
+
+.PHONY: install
+install: $(STAMP) ## install everything from the lock into .venv
+
+$(STAMP): uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    || { echo "Weir needs Python 3.11 or newer; name it with PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/uv || { echo "Creating $(VENV)" && $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check uv; }
+	@$(SYNC)
+	@touch $@
+
+.PHONY: test
+test: $(STAMP) ## run every test ring that this machine can run
+	$(BIN)/pytest
+
+.PHONY: test-unit test-contract test-integration test-browser
+test-unit: $(STAMP) ## pure code, no IO
+	$(BIN)/pytest tests/unit
+test-contract: $(STAMP) ## providers, against replayed streams
+	$(BIN)/pytest tests/contract
+test-integration: $(STAMP) ## real Valkey, PostgreSQL, S3/SQS endpoint and models
+	$(BIN)/pytest tests/integration
+test-browser: $(STAMP) ## the page in headless Chromium
+	$(BIN)/pytest tests/browser
+
+.PHONY: check
+check: $(STAMP) ## formatting, lint, types, import rules, template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/sam validate --lint --region us-east-1
+
+.PHONY: format
+format: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(STAMP) ## resolve the lock anew after pyproject.toml changed
+	$(UV) lock
+	$(MAKE) $(STAMP)
+
+.PHONY: bench-import
+bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy
+	$(BIN)/python -m bench.imports
+
+.PHONY: bench-gateway
+bench-gateway: $(STAMP) ## latency that Weir adds, beside a direct call
+	$(BIN)/python -m bench.gateway
+
+.PHONY: bench-retrieval
+bench-retrieval: $(STAMP) ## retrieval quality on public sets
+	$(BIN)/python -m bench.retrieval
+
+.PHONY: clean
+clean: ## remove everything installed or built; data in .weir stays
+	rm -rf $(VENV) .tools .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

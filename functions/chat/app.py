@@ -1,0 +1,35 @@
+"""The chat application: OpenAI's chat completions, embeddings and models."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from chat.connections import Connections
+from chat.routes import chat_completions, embeddings, health, models
+from shared.http.errors import add_error_handlers
+from shared.http.request_id import RequestIdHeader
+from shared.telemetry import Logger
+
+
+def create_app(
+    connect: Callable[[], AbstractAsyncContextManager[Connections]],
+    *,
+    max_body_bytes: int,
+    log: Logger,
+) -> FastAPI:
+    """The ASGI application; `connect` is entered at its start and left at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with connect() as connections:
+            app.state.connections = connections
+            yield
+
+    app = FastAPI(title="Weir", lifespan=lifespan)
+    app.state.max_body_bytes = max_body_bytes
+    for routes in (chat_completions, embeddings, models, health):
+        app.include_router(routes.router)
+    add_error_handlers(app, log)
+    app.add_middleware(RequestIdHeader)
+    return app

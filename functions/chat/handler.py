@@ -1,0 +1,22 @@
+"""Entry of the chat function: `app`, run by uvicorn behind the Lambda Web Adapter or on one machine."""
+
+from datetime import UTC, datetime
+
+from chat.app import create_app
+from chat.connections import open_connections
+from chat.settings import ChatSettings
+from shared.telemetry import logger
+
+settings = ChatSettings()
+log = logger("chat", settings.log_level)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+app = create_app(
+    lambda: open_connections(settings, _now, log),
+    max_body_bytes=settings.max_body_bytes,
+    log=log,
+)

@@ -1,0 +1,22 @@
+"""POST /v1/chat/completions."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from chat.incoming import call_of, connections_of
+from shared.completion.answer import StreamedAnswer
+from shared.completion.pipeline import complete
+from shared.completion.request import ChatRequest
+from shared.http.event_stream import EventStream
+
+router = APIRouter()
+
+
+@router.post("/v1/chat/completions", response_class=Response)
+async def create_chat_completion(request: Request) -> Response:
+    """OpenAI's chat completions, with `weir.knowledge` for answers from documents."""
+    call = await call_of(request, ChatRequest, "/v1/chat/completions")
+    answer = await complete(connections_of(request).services, call)
+    if isinstance(answer, StreamedAnswer):
+        return EventStream(answer.events, answer.headers)
+    return Response(answer.content, media_type="application/json", headers=dict(answer.headers))

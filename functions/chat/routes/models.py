@@ -1,0 +1,51 @@
+"""GET /v1/models and /v1/models/{model}."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from chat.incoming import caller_of, connections_of
+from shared.errors import NotFoundError
+from shared.limits.keys import Caller
+from shared.providers.catalog import Catalog
+
+router = APIRouter()
+
+
+class ModelObject(BaseModel):
+    """OpenAI's model object; the catalog knows no date of creation."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """OpenAI's list of models."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelObject]
+
+
+@router.get("/v1/models")
+async def list_models(request: Request) -> ModelList:
+    """The models that the caller's key allows."""
+    caller = await caller_of(request)
+    return ModelList(data=_visible(connections_of(request).services.models.catalog, caller))
+
+
+@router.get("/v1/models/{model:path}")
+async def retrieve_model(request: Request, model: str) -> ModelObject:
+    """One model that the caller's key allows."""
+    caller = await caller_of(request)
+    for found in _visible(connections_of(request).services.models.catalog, caller):
+        if found.id == model:
+            return found
+    raise NotFoundError(f"There is no model {model!r} for this key.", code="model_not_found", param="model")
+
+
+def _visible(catalog: Catalog, caller: Caller) -> list[ModelObject]:
+    owners = {m.name: p.name for p in reversed(catalog.providers) for m in p.models}
+    return [ModelObject(id=name, owned_by=owner) for name, owner in owners.items() if caller.may_use(name)]

@@ -1,0 +1,89 @@
+"""Objects in one S3 bucket. Keys begin with the tenant: `{tenant_id}/{kind}/{id}/...`."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from shared.aws.clients import call, client
+from shared.errors import NotFoundError
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What S3 says of an object: its key, and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Objects:
+    """The bucket of this deployment."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    async def put(self, key: str, data: bytes, media_type: str) -> None:
+        """Store `data` whole."""
+        await call(client("s3").put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
+
+    async def get(self, key: str) -> bytes:
+        """The whole object.
+
+        Raises:
+            NotFoundError: There is no such object.
+        """
+        try:
+            answer = await call(client("s3").get_object, Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            raise _translated(error, key) from error
+        data: bytes = await call(answer["Body"].read)
+        return data
+
+    async def info(self, key: str) -> ObjectInfo:
+        """Size of the object, asked of S3 itself: events may report a wrong one.
+
+        Raises:
+            NotFoundError: There is no such object.
+        """
+        try:
+            answer = await call(client("s3").head_object, Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            raise _translated(error, key) from error
+        return ObjectInfo(key, answer["ContentLength"])
+
+    async def delete(self, *keys: str) -> None:
+        """Delete up to 1,000 objects; those that do not exist are no error."""
+        if keys:
+            await call(
+                client("s3").delete_objects,
+                Bucket=self.bucket,
+                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+            )
+
+    async def keys(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        """Every object under `prefix`, page by page."""
+        token: dict[str, str] = {}
+        while True:
+            page = await call(client("s3").list_objects_v2, Bucket=self.bucket, Prefix=prefix, **token)
+            for item in page.get("Contents", []):
+                yield ObjectInfo(item["Key"], item["Size"])
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    async def presign_put(self, key: str, media_type: str, expires_in: int) -> str:
+        """A URL that accepts one `PUT` of this key with this content type for `expires_in` seconds."""
+        url: str = await call(
+            client("s3").generate_presigned_url,
+            "put_object",
+            Params={"Bucket": self.bucket, "Key": key, "ContentType": media_type},
+            ExpiresIn=expires_in,
+        )
+        return url
+
+
+def _translated(error: ClientError, key: str) -> Exception:
+    if error.response["Error"]["Code"] in ("NoSuchKey", "404", "NotFound"):
+        return NotFoundError(f"There is no stored object {key!r}.")
+    return error

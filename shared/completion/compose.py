@@ -1,0 +1,88 @@
+"""Second step: the messages that will really be sent, with what the team's documents say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.completion.call import Admitted
+from shared.completion.request import ChatRequest, KnowledgeOptions
+from shared.completion.services import Services
+from shared.errors import InvalidRequestError
+from shared.knowledge.context import build_context
+from shared.knowledge.search import Passage, SearchQuery, search
+from shared.providers.catalog import ChatModel
+
+# Of a model's context window, the share that sources may fill, and the most they ever fill (tokens): beyond
+# it more sources cost more than they tell.
+_CONTEXT_SHARE = 8
+_CONTEXT_LIMIT = 8_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """A call with the body to send upstream and the passages that it was given."""
+
+    admitted: Admitted[ChatRequest]
+    body: Mapping[str, Any]
+    passages: tuple[Passage, ...]
+
+
+async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Composed:
+    """The body to send: the caller's, less what is Weir's own, plus sources from knowledge.
+
+    Raises:
+        NotFoundError: A vector store of the request does not exist.
+        InvalidRequestError: Knowledge is asked for, but the last user message has no text.
+        UnavailableError: Knowledge is asked for and PostgreSQL cannot be reached.
+    """
+    call = admitted.call
+    body = {name: value for name, value in call.body.items() if name != "weir"}
+    if call.request.stream:
+        # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    options = call.request.weir.knowledge if call.request.weir else None
+    if options is None:
+        return Composed(admitted=admitted, body=body, passages=())
+    position = _question_position(call.request)
+    question = call.request.messages[position].text
+    passages = await _find(services, admitted, options, question)
+    context = build_context(passages, _budget(admitted))
+    body["messages"] = _with_sources(body["messages"], position, context.text)
+    return Composed(admitted=admitted, body=body, passages=context.passages)
+
+
+async def _find(
+    services: Services, admitted: Admitted[ChatRequest], options: KnowledgeOptions, question: str
+) -> list[Passage]:
+    caller = admitted.call.caller
+    query = SearchQuery(
+        vector_store_ids=options.vector_store_ids,
+        text=question,
+        max_results=options.max_results,
+        filters=options.filters,
+        score_threshold=options.score_threshold,
+    )
+    return await search(services.database, services.embedder(caller), caller.tenant_id, query)
+
+
+def _budget(admitted: Admitted[ChatRequest]) -> int:
+    windows = [d.model.context_window for d in admitted.deployments if isinstance(d.model, ChatModel)]
+    return min(min(windows) // _CONTEXT_SHARE, _CONTEXT_LIMIT)
+
+
+def _question_position(request: ChatRequest) -> int:
+    for position in range(len(request.messages) - 1, -1, -1):
+        if request.messages[position].role == "user" and request.messages[position].text.strip():
+            return position
+    raise InvalidRequestError("weir.knowledge needs a question: no user message has text.", param="messages")
+
+
+def _with_sources(messages: list[dict[str, Any]], position: int, sources: str) -> list[dict[str, Any]]:
+    """Sources go before the question in the user's message: text of documents gets no system's authority."""
+    question = messages[position]
+    content = question["content"]
+    if isinstance(content, str):
+        grounded: Any = f"{sources}\n\n{content}"
+    else:
+        grounded = [{"type": "text", "text": sources}, *content]
+    return [*messages[:position], {**question, "content": grounded}, *messages[position + 1 :]]

@@ -1,0 +1,30 @@
+"""The connections that a completion works with, made once per process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.ledger.outbox import UsageOutbox
+from shared.limits.keys import Caller
+from shared.limits.rate import RateLimiter
+from shared.postgres.database import Database
+from shared.providers.catalog import Models
+from shared.routing.embeddings import Payer, RoutedEmbedder
+from shared.routing.router import Router
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything a completion reaches outside itself."""
+
+    models: Models
+    router: Router
+    limiter: RateLimiter
+    outbox: UsageOutbox
+    database: Database
+    clock: Callable[[], datetime]
+
+    def embedder(self, caller: Caller) -> RoutedEmbedder:
+        """Embeds a caller's question, at the caller's cost."""
+        payer = Payer(caller.tenant_id, caller.key_id, "/v1/chat/completions#knowledge")
+        return RoutedEmbedder(self.models, self.router, self.outbox, payer, self.clock)

@@ -1,0 +1,78 @@
+"""A pool of PostgreSQL connections, and transactions that see one tenant's rows only."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from shared.errors import UnavailableError
+
+Connection = AsyncConnection[DictRow]
+
+
+class Database:
+    """Hands out transactions.
+
+    Row-level security is on for every table: inside `tenant(...)` only that tenant's rows exist, whatever
+    the SQL says; in `anonymous()`, none.
+    """
+
+    def __init__(self, url: str, *, pool_size: int, connect_timeout: float = 3.0) -> None:
+        """Args:
+        url: `postgresql://` URL of a role that is a member of `weir_app`.
+        connect_timeout: Seconds to wait for a connection before `UnavailableError`.
+        """
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            min_size=0,
+            max_size=pool_size,
+            open=False,
+            timeout=connect_timeout,
+            kwargs={"row_factory": dict_row},
+            configure=_configure,
+        )
+
+    async def open(self) -> None:
+        """Start the pool; connections are made when first needed."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: str) -> AsyncIterator[Connection]:
+        """One transaction as `tenant_id`: committed at the end, rolled back on an exception.
+
+        Raises:
+            UnavailableError: PostgreSQL cannot be reached.
+        """
+        async with self.anonymous() as connection:
+            await connection.execute("SELECT set_config('weir.tenant_id', %s, true)", (tenant_id,))
+            yield connection
+
+    def anonymous(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction as nobody, for `find_api_key` and `list_tenants` alone.
+
+        Raises:
+            UnavailableError: PostgreSQL cannot be reached.
+        """
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, OperationalError) as error:
+            raise UnavailableError("The database cannot be reached; try again shortly.") from error
+
+
+async def _configure(connection: Connection) -> None:
+    # Imported here: only functions that talk to PostgreSQL pay for it.
+    from pgvector.psycopg import register_vector_async
+
+    await register_vector_async(connection)
+    await connection.commit()

@@ -1,0 +1,75 @@
+"""Small settings models, one per concern; a function composes those it needs.
+
+    class Settings(DatabaseSettings, StorageSettings): ...
+
+Every variable begins with `WEIR_`. A missing one fails when the model is made, naming the variable; only
+handlers make them, so that nothing below a handler reads the environment.
+"""
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Base of all settings: reads `WEIR_<FIELD>`, immutable."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIR_", frozen=True, extra="ignore")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class DatabaseSettings(Settings):
+    """Where PostgreSQL is. `database_secret` names a secret whose value is a `postgresql://` URL."""
+
+    database_secret: str
+    database_pool_size: int = 4
+
+
+class ValkeySettings(Settings):
+    """Where Valkey is, and how long a call may take before the request goes on without it."""
+
+    valkey_url: str
+    valkey_cluster: bool = False
+    valkey_timeout_ms: int = 50
+
+
+class StorageSettings(Settings):
+    """The bucket that holds uploads, scraped pages and batch files. Keys begin with the tenant."""
+
+    bucket: str
+
+
+class CatalogSettings(Settings):
+    """Which providers there are.
+
+    `catalog` is the user's own: a path, `s3://bucket/key` or `ssm:/name`; empty for none. `provider_secrets`
+    is where a provider's key is, with `{provider}` or `{PROVIDER}` for its name.
+    """
+
+    catalog: str = ""
+    provider_secrets: str = "secretsmanager:weir/providers/{provider}"
+
+
+class IngestionQueueSettings(Settings):
+    """The queue that ingestion reads."""
+
+    ingestion_queue_url: str
+
+
+class ScrapingQueueSettings(Settings):
+    """The queue that scraping reads."""
+
+    scraping_queue_url: str
+
+
+class UsageQueueSettings(Settings):
+    """The queue that accounting reads."""
+
+    usage_queue_url: str
+
+
+class EmbeddingSettings(Settings):
+    """The model that new vector stores embed with, unless they name another."""
+
+    embedding_model: str = "text-embedding-3-small"
