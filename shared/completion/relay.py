@@ -1,6 +1,8 @@
 """Streams an upstream answer to the caller, and settles when it ends, however it ends."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -16,6 +18,9 @@ from shared.providers.failures import UpstreamFailure
 from shared.providers.sse import DONE, EventSplitter, EventTooLargeError, ServerEvent, encode_event
 from shared.providers.tokens import TokenUsage
 from shared.routing.router import Streaming
+
+# A provider that does not end its answer by then loses the connection, not the caller's time.
+_DRAIN_SECONDS = 0.2
 
 
 class Relay:
@@ -52,18 +57,39 @@ class Relay:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         splitter = EventSplitter()
-        try:
-            async for chunk in self._upstream.chunks:
-                if piece := b"".join(self._pass_on(event) for event in splitter.feed(chunk)):
-                    yield piece
-                if self._done:
-                    return
-        except EventTooLargeError as error:
-            raise self._broken(str(error)) from error
-        if piece := b"".join(self._pass_on(event) for event in splitter.flush()):
+        async for chunk in self._upstream.chunks:
+            piece, failure = self._pass_all(splitter.feed(chunk))
+            if piece:
+                yield piece
+            if failure:
+                raise failure
+            if self._done:
+                await self._drain()
+                return
+        piece, failure = self._pass_all(splitter.flush())
+        if piece:
             yield piece
-        if not self._transcript.finished:
-            raise self._broken("the stream ended in the middle")
+        if failure or not self._transcript.finished:
+            raise failure or self._broken("the stream ended in the middle")
+
+    async def _drain(self) -> None:
+        """Read the answer's end, which follows `[DONE]` at once, so that the connection is used again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for _ in self._upstream.chunks:
+                    pass
+
+    def _pass_all(self, events: Iterator[ServerEvent]) -> tuple[bytes, UpstreamFailure | None]:
+        """What these events give the caller, and the failure among them, after which there is no more."""
+        passed: list[bytes] = []
+        try:
+            # One by one: what came before a failure must reach the caller.
+            passed.extend(self._pass_on(event) for event in events)
+        except UpstreamFailure as failure:
+            return b"".join(passed), failure
+        except EventTooLargeError as error:
+            return b"".join(passed), self._broken(str(error))
+        return b"".join(passed), None
 
     def _pass_on(self, event: ServerEvent) -> bytes:
         if not event.data:

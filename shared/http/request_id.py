@@ -1,7 +1,7 @@
 """The identity of a request: in `x-request-id`, in the logs and in the ledger.
 
-API Gateway's where there is one, so that both logs name it alike; else made here. Never a header of the caller's:
-one that a caller could choose would let it be billed once for many requests.
+API Gateway's where there is one, so that both logs name it alike; else made here. Never the caller's choice:
+that would let it be billed once for many requests.
 """
 
 import uuid

@@ -47,5 +47,8 @@ async def retrieve_model(request: Request, model: str) -> ModelObject:
 
 
 def _visible(catalog: Catalog, caller: Caller) -> list[ModelObject]:
-    owners = {m.name: p.name for p in reversed(catalog.providers) for m in p.models}
+    owners: dict[str, str] = {}
+    for provider in catalog.providers:
+        for model in provider.models:
+            owners.setdefault(model.name, provider.name)
     return [ModelObject(id=name, owned_by=owner) for name, owner in owners.items() if caller.may_use(name)]

@@ -1,0 +1,241 @@
+"""Streams arrive exact, whatever the provider's habits and however the bytes are cut."""
+
+import asyncio
+import json
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from shared.completion.answer import StreamedAnswer
+from shared.completion.pipeline import complete
+from shared.errors import InvalidRequestError, RateLimitError, UpstreamError
+from tests.contract.upstream import Reply, StreamReply, as_events, read_transcript, transcript
+
+RECORDED = Path(__file__).parents[3] / "shared" / "data" / "transcripts"
+
+
+async def streamed(bench, call, **fields) -> list[dict | str]:
+    """The payloads of all events of a streamed answer, `[DONE]` as it is."""
+    answer = await complete(bench.services, call(stream=True, **fields))
+    assert isinstance(answer, StreamedAnswer)
+    raw = b"".join([piece async for piece in answer.events])
+    payloads = [e[6:] for e in raw.decode().split("\n\n") if e.startswith("data: ")]
+    return [p if p == "[DONE]" else json.loads(p) for p in payloads]
+
+
+def said(chunks, field: str) -> str:
+    return "".join(
+        choice["delta"].get(field) or "" for chunk in chunks for choice in chunk.get("choices", [])
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 64, 100_000])
+@pytest.mark.parametrize("name", ["openai-text", "deepseek-reasoning", "deepseek-tools"])
+async def test_every_chunk_arrives_as_sent(bench, call, name, cut) -> None:
+    chunks = transcript(name)
+    raw = as_events(chunks, keep_alive=name.startswith("deepseek"))
+    bench.first.replies = [StreamReply([raw[i : i + cut] for i in range(0, len(raw), cut)])]
+
+    events = await streamed(bench, call, stream_options={"include_usage": True})
+
+    assert events == [*chunks, "[DONE]"]
+
+
+async def test_usage_is_asked_for_and_hidden_from_who_did_not_ask(bench, call) -> None:
+    bench.first.replies = [StreamReply([as_events(transcript("openai-text"))])]
+
+    events = await streamed(bench, call)
+
+    assert bench.first.requests[0]["stream_options"] == {"include_usage": True}
+    assert events[-1] == "[DONE]"
+    assert not any(chunk.get("usage") for chunk in events[:-1])
+    assert all(chunk["choices"] for chunk in events[:-1])
+
+
+async def test_usage_on_the_finishing_chunk_is_hidden_without_losing_the_finish(bench, call) -> None:
+    bench.first.replies = [StreamReply([as_events(transcript("deepseek-reasoning"))])]
+
+    *chunks, done = await streamed(bench, call)
+
+    assert done == "[DONE]"
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert not any(chunk.get("usage") for chunk in chunks)
+    assert said(chunks, "reasoning_content") == "The river is dammed; 水 rises."
+
+
+async def test_the_ledger_gets_reported_usage_at_the_cached_price(bench, call) -> None:
+    bench.first.replies = [StreamReply([as_events(transcript("deepseek-reasoning"))])]
+
+    await streamed(bench, call)
+
+    [record] = bench.records
+    assert (record.prompt_tokens, record.cached_tokens) == (21, 16)
+    assert (record.completion_tokens, record.reasoning_tokens) == (17, 9)
+    # 5 at 1, 16 at 0.1 and 17 at 2 micro-dollars: 40.6, rounded.
+    assert record.cost_microdollars == 41
+    assert (record.provider, record.model, record.outcome) == ("first", "test-model", "completed")
+    assert not record.estimated
+    assert record.first_token_ms is not None
+
+
+async def test_a_stream_without_usage_is_estimated(bench, call) -> None:
+    chunks = [{**chunk, "usage": None} for chunk in transcript("deepseek-reasoning")]
+    bench.first.replies = [StreamReply([as_events(chunks)])]
+
+    await streamed(bench, call)
+
+    [record] = bench.records
+    assert record.estimated
+    assert record.completion_tokens > 0
+
+
+async def test_text_reaches_the_caller_before_the_stream_ends(bench, call) -> None:
+    hold = asyncio.Event()
+    chunks = transcript("openai-text")
+    bench.first.replies = [StreamReply([as_events(chunks[:4], done=False), as_events(chunks[4:])], hold)]
+    answer = await complete(bench.services, call(stream=True))
+
+    first = await anext(answer.events)
+    assert b"small" in first
+    hold.set()
+    rest = b"".join([piece async for piece in answer.events])
+
+    assert rest.endswith(b"data: [DONE]\n\n")
+
+
+async def test_leaving_early_ends_the_upstream_call_and_bills_what_was_used(bench, call) -> None:
+    never = asyncio.Event()
+    chunks = transcript("openai-text")
+    bench.first.replies = [StreamReply([as_events(chunks[:4], done=False), b": never\n\n"], never)]
+    answer = await complete(bench.services, call(stream=True))
+
+    async with aclosing(answer.events) as events:
+        await anext(events)
+
+    async with asyncio.timeout(5):
+        await bench.first.gone.wait()
+    [record] = bench.records
+    assert record.outcome == "cancelled"
+    assert record.estimated
+    assert record.completion_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        StreamReply([as_events(transcript("openai-text")[:3], done=False)]),
+        StreamReply([as_events(transcript("openai-text")[:3], done=False)], abort=True),
+        StreamReply([as_events(transcript("openai-text")[:3], done=False) + b"data: {oops\n\n"]),
+        StreamReply([as_events([*transcript("openai-text")[:3], {"error": {"message": "busy"}}])]),
+    ],
+    ids=["ends early", "breaks off", "not JSON", "error event"],
+)
+async def test_a_broken_stream_ends_with_an_error_event_and_no_done(bench, call, reply) -> None:
+    bench.first.replies = [reply]
+
+    events = await streamed(bench, call)
+
+    assert events[-1]["error"]["code"] == "upstream_error"
+    assert said(events[:-1], "content") == "A small"
+    assert bench.records[0].outcome == "failed"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_another_deployment_answers_when_the_first_cannot(bench, call, status, stream) -> None:
+    bench.first.replies = [Reply({"error": {"message": "busy"}}, status)]
+    bench.second.replies = [StreamReply([as_events(transcript("openai-text"))]) if stream else COMPLETION]
+
+    answer = await complete(bench.services, call(stream=stream))
+
+    assert answer.headers["x-weir-provider"] == "second"
+    if isinstance(answer, StreamedAnswer):
+        await answer.events.aclose()
+
+
+COMPLETION = Reply(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "A dam."}}],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
+    }
+)
+
+
+async def test_a_request_at_fault_is_not_tried_elsewhere(bench, call) -> None:
+    bench.first.replies = [Reply({"error": {"message": "temperature is too high"}}, 400)]
+
+    with pytest.raises(InvalidRequestError, match="temperature is too high"):
+        await complete(bench.services, call())
+
+    assert not bench.second.requests
+
+
+async def test_when_all_are_busy_the_caller_hears_when_to_come_back(bench, call) -> None:
+    for upstream in (bench.first, bench.second):
+        upstream.replies = [Reply({"error": {"message": "busy"}}, 429, {"retry-after": "7"})]
+
+    with pytest.raises(RateLimitError) as caught:
+        await complete(bench.services, call())
+
+    assert caught.value.retry_after == 7
+
+
+async def test_a_key_of_ours_that_is_refused_is_not_shown_as_the_callers_fault(bench, call) -> None:
+    bench.first.replies = [Reply({"error": {"message": "Incorrect API key provided: sk-secret"}}, 401)]
+
+    with pytest.raises(UpstreamError) as caught:
+        await complete(bench.services, call())
+
+    assert "sk-secret" not in caught.value.message
+
+
+async def test_a_buffered_answer_passes_untouched_and_is_billed(bench, call) -> None:
+    bench.first.replies = [COMPLETION]
+
+    answer = await complete(bench.services, call())
+
+    assert json.loads(answer.content) == COMPLETION.body
+    assert bench.records[0].cost_microdollars == 11
+
+
+async def test_the_provider_sees_its_own_name_for_the_model_and_unknown_fields(bench, call) -> None:
+    bench.first.replies = [COMPLETION]
+
+    await complete(bench.services, call(thinking={"type": "disabled"}, top_k=3))
+
+    [sent] = bench.first.requests
+    assert sent["model"] == "upstream-model"
+    assert (sent["thinking"], sent["top_k"]) == ({"type": "disabled"}, 3)
+    assert "weir" not in sent
+
+
+async def test_assistant_turns_carry_reasoning_content_where_it_is_required(bench, call) -> None:
+    bench.first.replies = [COMPLETION]
+    turn = {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function"}]}
+    messages = [
+        {"role": "user", "content": "Hi"},
+        turn,
+        {"role": "tool", "tool_call_id": "c1", "content": "1"},
+    ]
+
+    await complete(bench.services, call(messages=messages))
+
+    assert bench.first.requests[0]["messages"][1]["reasoning_content"] == ""
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="recorded provider streams are not at ../shared/data")
+@pytest.mark.parametrize(
+    "name", ["deepseek/deepseek-text", "deepseek/deepseek-reasoning", "openai/openai-text"]
+)
+async def test_recorded_streams_arrive_exact(bench, call, name) -> None:
+    chunks = read_transcript(RECORDED / f"{name}.chunks.txt")
+    bench.first.replies = [StreamReply([as_events(chunks, keep_alive=True)])]
+
+    events = await streamed(bench, call, stream_options={"include_usage": True})
+
+    assert events == [*chunks, "[DONE]"]
+    usage = next(chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage"))
+    assert bench.records[0].completion_tokens == usage["completion_tokens"]
