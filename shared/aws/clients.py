@@ -30,6 +30,8 @@ def client(service: Service) -> Any:
             read_timeout=20,
             max_pool_connections=32,
             signature_version="s3v4" if service == "s3" else None,
+            # The region's own host in presigned URLs: a browser does not follow the global one's redirect.
+            s3={"addressing_style": "virtual"} if service == "s3" else None,
         ),
     )
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
 
 from botocore.exceptions import ClientError
 
@@ -11,10 +13,11 @@ from shared.errors import NotFoundError
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What S3 says of an object: its key, and its size in bytes."""
+    """What S3 says of an object: its key, its size in bytes, and when it was last written (aware)."""
 
     key: str
     size: int
+    modified: datetime
 
 
 class Objects:
@@ -23,8 +26,8 @@ class Objects:
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
 
-    async def put(self, key: str, data: bytes, media_type: str) -> None:
-        """Store `data` whole."""
+    async def put(self, key: str, data: bytes | BinaryIO, media_type: str) -> None:
+        """Store `data`; a file is read from where it stands, piece by piece."""
         await call(client("s3").put_object, Bucket=self.bucket, Key=key, Body=data, ContentType=media_type)
 
     async def get(self, key: str) -> bytes:
@@ -50,7 +53,7 @@ class Objects:
             answer = await call(client("s3").head_object, Bucket=self.bucket, Key=key)
         except ClientError as error:
             raise _translated(error, key) from error
-        return ObjectInfo(key, answer["ContentLength"])
+        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"])
 
     async def delete(self, *keys: str) -> None:
         """Delete up to 1,000 objects; those that do not exist are no error."""
@@ -61,23 +64,39 @@ class Objects:
                 Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
             )
 
-    async def keys(self, prefix: str) -> AsyncIterator[ObjectInfo]:
-        """Every object under `prefix`, page by page."""
-        token: dict[str, str] = {}
+    async def keys(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """Every object under `prefix` whose key sorts after `after`, in order, page by page."""
+        token = {"StartAfter": after} if after else {}
         while True:
             page = await call(client("s3").list_objects_v2, Bucket=self.bucket, Prefix=prefix, **token)
             for item in page.get("Contents", []):
-                yield ObjectInfo(item["Key"], item["Size"])
+                yield ObjectInfo(item["Key"], item["Size"], item["LastModified"])
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
-    async def presign_put(self, key: str, media_type: str, expires_in: int) -> str:
-        """A URL that accepts one `PUT` of this key with this content type for `expires_in` seconds."""
+    async def presign_put(
+        self, key: str, media_type: str, expires_in: int, *, size: int | None = None
+    ) -> str:
+        """A URL that accepts a `PUT` of this key for `expires_in` seconds.
+
+        The content type, and the size in bytes if given, are signed: S3 refuses others.
+        """
+        length = {} if size is None else {"ContentLength": size}
         url: str = await call(
             client("s3").generate_presigned_url,
             "put_object",
-            Params={"Bucket": self.bucket, "Key": key, "ContentType": media_type},
+            Params={"Bucket": self.bucket, "Key": key, "ContentType": media_type, **length},
+            ExpiresIn=expires_in,
+        )
+        return url
+
+    async def presign_get(self, key: str, expires_in: int) -> str:
+        """A URL that gives the object, as a download, to whoever has it for `expires_in` seconds."""
+        url: str = await call(
+            client("s3").generate_presigned_url,
+            "get_object",
+            Params={"Bucket": self.bucket, "Key": key, "ResponseContentDisposition": "attachment"},
             ExpiresIn=expires_in,
         )
         return url

@@ -84,6 +84,8 @@ CREATE TABLE vector_store_files (
     status           text NOT NULL CHECK (status IN ('in_progress', 'completed', 'failed', 'cancelled')),
     attributes       jsonb NOT NULL DEFAULT '{}',
     attempts         integer NOT NULL DEFAULT 0,
+    -- Who works on it, until when: a worker whose lease was given to another may not write its result.
+    lease_id         uuid,
     lease_until      timestamptz,
     error_code       text CHECK (error_code IN ('server_error', 'unsupported_file', 'invalid_file')),
     error_message    text,
@@ -98,7 +100,6 @@ CREATE TABLE vector_store_files (
 );
 CREATE INDEX vector_store_files_by_file ON vector_store_files (tenant_id, file_id);
 CREATE INDEX vector_store_files_unfinished ON vector_store_files (tenant_id, updated_at) WHERE status = 'in_progress';
-CREATE INDEX vector_store_files_attributes ON vector_store_files USING gin (attributes jsonb_path_ops);
 
 -- Which files were attached together, for `vector_stores.file_batches`.
 CREATE TABLE vector_store_batch_files (
@@ -126,12 +127,14 @@ CREATE TABLE chunks (
     -- Range of characters in the clean text of the file.
     char_start       integer NOT NULL,
     char_end         integer NOT NULL,
+    -- The application's own terms, and the store's id, so that the index finds a term within a store.
     terms            tsvector NOT NULL,
     term_count       integer NOT NULL,
     PRIMARY KEY (tenant_id, vector_store_id, file_id, ordinal),
     FOREIGN KEY (tenant_id, vector_store_id, file_id) REFERENCES vector_store_files ON DELETE CASCADE
 );
-CREATE INDEX chunks_terms ON chunks USING gin (terms);
+-- Without fastupdate no search has to read a list of pending entries.
+CREATE INDEX chunks_terms ON chunks USING gin (terms) WITH (fastupdate = off);
 
 -- In how many chunks of a store a term stands: BM25's document frequency.
 CREATE TABLE term_frequencies (
@@ -144,7 +147,7 @@ CREATE TABLE term_frequencies (
 );
 
 -- One table per vector size, so that each has a typed column and an index. halfvec: half the bytes, up to
--- 4,000 dimensions in HNSW (pgvector 0.7).
+-- 4,000 dimensions in HNSW (pgvector 0.7). Stored plain, so that an exact scan reads no TOAST table.
 DO $$
 DECLARE
     dimensions integer;
@@ -157,7 +160,7 @@ BEGIN
                 vector_store_id  text NOT NULL,
                 file_id          text NOT NULL,
                 ordinal          integer NOT NULL,
-                embedding        halfvec(%1$s) NOT NULL,
+                embedding        halfvec(%1$s) STORAGE PLAIN NOT NULL,
                 PRIMARY KEY (tenant_id, vector_store_id, file_id, ordinal),
                 FOREIGN KEY (tenant_id, vector_store_id, file_id, ordinal) REFERENCES chunks ON DELETE CASCADE
             );
@@ -175,8 +178,10 @@ CREATE TABLE scrapes (
     scrape_id        text NOT NULL,
     vector_store_id  text,
     start_url        text NOT NULL,
-    depth_limit      integer NOT NULL,
-    page_limit       integer NOT NULL,
+    depth_limit      integer NOT NULL CHECK (depth_limit >= 0),
+    page_limit       integer NOT NULL CHECK (page_limit > 0),
+    -- Rows of scrape_pages; changed with them, under a lock of this row, and never over page_limit.
+    page_count       integer NOT NULL DEFAULT 0 CHECK (page_count <= page_limit),
     status           text NOT NULL CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
     error_message    text,
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -190,6 +195,8 @@ CREATE TABLE scrape_pages (
     scrape_id      text NOT NULL,
     url            text NOT NULL,
     depth          integer NOT NULL,
+    -- The page that links to it: whoever takes that page up again sends those whose message may be lost.
+    found_on       text,
     status         text NOT NULL CHECK (status IN ('queued', 'running', 'completed', 'skipped', 'failed')),
     attempts       integer NOT NULL DEFAULT 0,
     lease_until    timestamptz,
@@ -200,7 +207,8 @@ CREATE TABLE scrape_pages (
     PRIMARY KEY (tenant_id, scrape_id, url),
     FOREIGN KEY (tenant_id, scrape_id) REFERENCES scrapes ON DELETE CASCADE
 );
-CREATE INDEX scrape_pages_unfinished ON scrape_pages (tenant_id, scrape_id) WHERE status IN ('queued', 'running');
+CREATE INDEX scrape_pages_unfinished ON scrape_pages (tenant_id, scrape_id, found_on)
+    WHERE status IN ('queued', 'running');
 
 -- Ledger: one row per request, whatever is retried or delivered twice -------------------------------------
 
@@ -238,8 +246,8 @@ BEGIN
         WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        -- FORCE binds the owner too; the two look-ups below run as the owner, so their tables go without.
-        IF name NOT IN ('tenants', 'api_keys') THEN
+        -- FORCE binds the owner too; the functions below run as the owner, so their tables go without.
+        IF name NOT IN ('tenants', 'api_keys', 'chunks') THEN
             EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
         END IF;
         EXECUTE format('CREATE POLICY own_rows ON %I USING (tenant_id = current_tenant())', name);
@@ -262,5 +270,29 @@ CREATE FUNCTION list_tenants() RETURNS SETOF text
         SELECT tenant_id FROM tenants ORDER BY tenant_id;
     END;
 
-REVOKE ALL ON FUNCTION find_api_key(bytea), list_tenants() FROM public;
-GRANT EXECUTE ON FUNCTION find_api_key(bytea), list_tenants() TO weir_app;
+-- Full-text candidates of the current tenant, best first by `ts_rank`. Under row-level security PostgreSQL may not
+-- use an index for `@@`, which is not leakproof; so this runs as the owner and names the tenant itself.
+-- `ranked` is an OR of terms; `within` is one of the ids of `stores`. With `eligible_files`, only chunks of these
+-- files, each in the store at the same place of `eligible_stores`.
+CREATE FUNCTION match_chunks(
+    stores text[], ranked tsquery, within tsquery, eligible_stores text[], eligible_files text[], wanted integer
+) RETURNS TABLE (vector_store_id text, file_id text, ordinal integer)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    BEGIN ATOMIC
+        SELECT c.vector_store_id, c.file_id, c.ordinal
+        FROM chunks c
+        WHERE c.tenant_id = current_tenant()
+          AND c.vector_store_id = ANY (stores)
+          AND c.terms @@ (ranked && within)
+          AND (eligible_files IS NULL OR (c.vector_store_id, c.file_id) IN (
+              SELECT e.store, e.file FROM unnest(eligible_stores, eligible_files) AS e (store, file)))
+        ORDER BY ts_rank(c.terms, ranked, 1) DESC, c.vector_store_id, c.file_id, c.ordinal
+        LIMIT wanted;
+    END;
+
+REVOKE ALL ON FUNCTION
+    find_api_key(bytea), list_tenants(), match_chunks(text[], tsquery, tsquery, text[], text[], integer)
+    FROM public;
+GRANT EXECUTE ON FUNCTION
+    find_api_key(bytea), list_tenants(), match_chunks(text[], tsquery, tsquery, text[], text[], integer)
+    TO weir_app;

@@ -1,0 +1,125 @@
+"""Vector stores as OpenAI's SDK sends and expects them (openai/types/vector_store*.py)."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.fields import FileId, Item, Metadata, Name, RequestModel, Text
+from api.schemas.files import unix
+from shared.knowledge.store_models import FileCounts, VectorStore
+
+
+class ChunkingStrategy(RequestModel):
+    """Weir cuts documents along their structure; OpenAI's fixed sizes are refused rather than passed over."""
+
+    type: Literal["auto"]
+
+
+class StoreExpiry(RequestModel):
+    """After how many days without use a store is deleted."""
+
+    anchor: Literal["last_active_at"] = "last_active_at"
+    days: Annotated[int, Field(ge=1, le=365)]
+
+
+class NewStoreExtras(RequestModel):
+    """What OpenAI has no word for."""
+
+    embedding_model: Name | None = None
+
+
+class CreateStoreRequest(RequestModel):
+    """POST /v1/vector_stores."""
+
+    name: Name | None = None
+    description: Annotated[Text, Field(max_length=2000)] | None = None
+    file_ids: tuple[FileId, ...] = ()
+    metadata: Metadata | None = None
+    expires_after: StoreExpiry | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+    weir: NewStoreExtras = NewStoreExtras()
+
+
+class UpdateStoreRequest(RequestModel):
+    """POST /v1/vector_stores/{id}: what is not sent stays, and null empties it."""
+
+    name: Name | None = None
+    metadata: Metadata | None = None
+    expires_after: StoreExpiry | None = None
+
+
+class FileCountsObject(BaseModel):
+    """Files by status."""
+
+    in_progress: int
+    completed: int
+    failed: int
+    cancelled: int
+    total: int
+
+
+class StoreExtras(BaseModel):
+    """What OpenAI has no word for."""
+
+    embedding_model: str
+    dimensions: int
+
+
+class VectorStoreObject(Item):
+    """OpenAI's vector store."""
+
+    object: Literal["vector_store"] = "vector_store"
+    created_at: int
+    name: str
+    description: str | None
+    usage_bytes: int
+    file_counts: FileCountsObject
+    status: Literal["expired", "in_progress", "completed"]
+    expires_after: StoreExpiry | None
+    expires_at: int | None
+    last_active_at: int
+    metadata: dict[str, str]
+    weir: StoreExtras
+
+
+class VectorStoreDeleted(BaseModel):
+    """OpenAI's answer to a deletion."""
+
+    id: str
+    object: Literal["vector_store.deleted"] = "vector_store.deleted"
+    deleted: Literal[True] = True
+
+
+def counts_object(counts: FileCounts) -> FileCountsObject:
+    """Counts as they are shown."""
+    return FileCountsObject(
+        in_progress=counts.in_progress,
+        completed=counts.completed,
+        failed=counts.failed,
+        cancelled=counts.cancelled,
+        total=counts.total,
+    )
+
+
+def store_object(store: VectorStore, now: datetime) -> VectorStoreObject:
+    """A store as it is shown."""
+    days = store.settings.expires_after_days
+    expired = store.expires_at is not None and store.expires_at <= now
+    active: Literal["in_progress", "completed"] = (
+        "in_progress" if store.file_counts.in_progress else "completed"
+    )
+    return VectorStoreObject(
+        id=store.vector_store_id,
+        created_at=unix(store.created_at),
+        name=store.settings.name,
+        description=store.description,
+        usage_bytes=store.usage_bytes,
+        file_counts=counts_object(store.file_counts),
+        status="expired" if expired else active,
+        expires_after=None if days is None else StoreExpiry(days=days),
+        expires_at=None if store.expires_at is None else unix(store.expires_at),
+        last_active_at=unix(store.last_active_at),
+        metadata=dict(store.settings.metadata),
+        weir=StoreExtras(embedding_model=store.embedding_model, dimensions=store.dimensions),
+    )

@@ -1,0 +1,25 @@
+"""Deleting a file leaves no trace: not in a store, not in the bucket."""
+
+from shared.aws.objects import Objects
+from shared.files.keys import file_prefix, text_key
+from shared.files.records import delete_file as delete_record
+from shared.files.records import no_such_file
+from shared.knowledge.store_files import detach_everywhere
+from shared.postgres.database import Database
+
+
+async def delete_file(database: Database, objects: Objects, *, tenant_id: str, file_id: str) -> None:
+    """Delete a file: its chunks in every store, its record, then its objects.
+
+    Objects go last, when the record is gone for good: what a failure leaves then is an orphan, which cleanup
+    finds, and never a record without its bytes.
+
+    Raises:
+        NotFoundError: The tenant has no such file.
+    """
+    async with database.tenant(tenant_id) as connection:
+        await detach_everywhere(connection, tenant_id=tenant_id, file_id=file_id)
+        if await delete_record(connection, file_id) is None:
+            raise no_such_file(file_id)
+    stored = [item.key async for item in objects.keys(file_prefix(tenant_id, file_id))]
+    await objects.delete(*stored, text_key(tenant_id, file_id))
