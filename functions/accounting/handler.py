@@ -1,0 +1,55 @@
+"""SQS: usage records -> the ledger, once each.
+
+Event: `{"Records": [{"messageId", "body": UsageBatch as JSON, ...}]}`. A malformed message fails alone, and
+goes to the dead-letter queue after its tries; with the database gone, all go back.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes import SQSEvent
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from accounting.booking import Booking, book
+from accounting.settings import AccountingSettings
+from shared.aws.secrets import read_secret
+from shared.postgres.database import Database
+from shared.telemetry import MetricUnit, logger, metrics
+
+_settings = AccountingSettings()
+_log = logger("accounting", _settings.log_level)
+_metrics = metrics("accounting")
+_loop = asyncio.new_event_loop()
+_resources = AsyncExitStack()
+
+
+@_metrics.log_metrics
+def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Book one batch; answers the messages that go back to the queue."""
+    bodies = {record.message_id: record.body for record in SQSEvent(event).records}
+    booking = _loop.run_until_complete(book(_database(), bodies))
+    _tell(booking)
+    return {"batchItemFailures": [{"itemIdentifier": failed} for failed in booking.failed]}
+
+
+@cache
+def _database() -> Database:
+    url = _loop.run_until_complete(read_secret(_settings.database_secret))
+    database = Database(url, pool_size=_settings.database_pool_size)
+    _loop.run_until_complete(database.open())
+    _resources.push_async_callback(database.close)
+    return database
+
+
+def _tell(booking: Booking) -> None:
+    for message_id, reason in booking.malformed.items():
+        _log.error("malformed usage record", extra={"message_id": message_id, "reason": reason})
+    if booking.postponed:
+        _log.warning("the database cannot be reached", extra={"postponed": len(booking.postponed)})
+    _metrics.add_metric("UsageRecorded", MetricUnit.Count, booking.new)
+    _metrics.add_metric("UsageRepeated", MetricUnit.Count, booking.repeated)
+    _metrics.add_metric("UsageMalformed", MetricUnit.Count, len(booking.malformed))
+    _metrics.add_metric("UsagePostponed", MetricUnit.Count, len(booking.postponed))

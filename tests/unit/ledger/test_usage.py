@@ -1,0 +1,59 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.ledger.usage import UsageRecord
+
+FIELDS: dict[str, object] = {
+    "tenant_id": "acme",
+    "request_id": "req_1",
+    "key_id": "key_1",
+    "endpoint": "chat.completions",
+    "model": "deepseek-flash",
+    "provider": "deepseek",
+    "prompt_tokens": 12,
+    "completion_tokens": 3,
+    "cost_microdollars": 4,
+    "cache_outcome": "miss",
+    "outcome": "completed",
+    "duration_ms": 250,
+    "created_at": datetime(2026, 11, 23, 12, tzinfo=UTC),
+}
+
+
+@given(
+    st.integers(min_value=0, max_value=2**63 - 1),
+    st.none() | st.integers(min_value=0, max_value=2**31 - 1),
+    st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.timezones()),  # noqa: DTZ001
+)
+def test_a_record_survives_its_message(cost: int, first_token: int | None, created: datetime) -> None:
+    fields = {"cost_microdollars": cost, "first_token_ms": first_token, "created_at": created}
+    record = UsageRecord.model_validate(FIELDS | fields)
+    assert UsageRecord.model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tenant_id": ""},
+        {"request_id": "req\x00"},
+        {"prompt_tokens": -1},
+        {"prompt_tokens": 2**63},
+        {"duration_ms": 2**31},
+        {"outcome": "unknown"},
+        {"cache_outcome": "warm"},
+        {"created_at": datetime(2026, 11, 23, 12)},  # noqa: DTZ001 - a naive time is the point
+    ],
+)
+def test_what_the_ledger_cannot_hold_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        UsageRecord.model_validate(FIELDS | change)
+
+
+def test_every_field_without_a_default_is_required() -> None:
+    for name in FIELDS:
+        with pytest.raises(ValidationError, match=name):
+            UsageRecord.model_validate({key: value for key, value in FIELDS.items() if key != name})
