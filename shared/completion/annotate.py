@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.knowledge.cite import annotation, cite
-from shared.knowledge.search import Passage
+from shared.knowledge.passage import Passage
 
 
 def annotations(answer: str, passages: Sequence[Passage]) -> list[dict[str, Any]]:

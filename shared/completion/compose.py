@@ -9,7 +9,8 @@ from shared.completion.request import ChatRequest, KnowledgeOptions
 from shared.completion.services import Services
 from shared.errors import InvalidRequestError
 from shared.knowledge.context import build_context
-from shared.knowledge.search import Passage, SearchQuery, search
+from shared.knowledge.passage import Passage
+from shared.knowledge.search import SearchQuery, search
 from shared.providers.catalog import ChatModel
 
 # Of a model's context window, the share that sources may fill, and the most they ever fill (tokens): beyond

@@ -13,7 +13,7 @@ from shared.completion.call import Call
 from shared.completion.request import ChatRequest, parse_request
 from shared.completion.services import Services
 from shared.ledger.outbox import UsageOutbox
-from shared.ledger.usage import UsageRecord
+from shared.ledger.usage import UsageBatch, UsageRecord
 from shared.limits.keys import Caller
 from shared.limits.rate import RateLimiter
 from shared.postgres.database import Database
@@ -82,7 +82,7 @@ class Bench:
     @property
     def records(self) -> list[UsageRecord]:
         """Usage records sent so far."""
-        return [record for record in self.queue.sent if isinstance(record, UsageRecord)]
+        return [r for message in self.queue.sent if isinstance(message, UsageBatch) for r in message.records]
 
 
 @pytest.fixture

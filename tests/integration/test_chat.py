@@ -15,7 +15,7 @@ from chat.settings import ChatSettings
 from local.process import free_port
 from shared.aws.clients import call, client
 from shared.errors import AuthenticationError
-from shared.ledger.usage import UsageRecord
+from shared.ledger.usage import UsageBatch, UsageRecord
 from shared.limits.keyring import KeyRing
 from shared.limits.keys import NewKey, create_key, revoke_key
 from shared.telemetry import logger
@@ -114,7 +114,8 @@ async def records(queue_url: str) -> list[UsageRecord]:
     answer = await call(
         client("sqs").receive_message, QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=5
     )
-    return [UsageRecord.model_validate_json(m["Body"]) for m in answer.get("Messages", [])]
+    batches = [UsageBatch.model_validate_json(m["Body"]) for m in answer.get("Messages", [])]
+    return [record for batch in batches for record in batch.records]
 
 
 async def test_models_are_those_that_are_served(sdk) -> None:

@@ -1,0 +1,67 @@
+"""URLs as the identity of pages: one spelling for each, and which belong to one site."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+from shared.errors import InvalidRequestError
+
+# Longer ones are traps more often than pages, and would not fit a key of the database.
+MAX_LENGTH = 2_048
+
+# After IDNA: names and IPv4 addresses, or an IPv6 address in brackets; no escapes, no zone.
+_HOST = re.compile(r"[a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\]")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def normalise(url: str) -> str:
+    """The one spelling of `url`: canonical escapes, sorted query, no fragment, no default port.
+
+    Raises:
+        InvalidRequestError: Not an http or https URL, with credentials in it, or longer than `MAX_LENGTH`.
+    """
+    from w3lib.url import canonicalize_url
+
+    try:
+        parts = urlsplit(canonicalize_url(url.strip()))
+        port = parts.port
+    except ValueError as error:
+        raise InvalidRequestError(f"{url[:200]!r} is not a URL.", param="url") from error
+    if "@" in parts.netloc:
+        raise InvalidRequestError("A URL with a user name or password is not fetched.", param="url")
+    host = _host(parts.hostname or "")
+    if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
+        raise InvalidRequestError(f"{url[:200]!r} is not an http or https URL.", param="url")
+    netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
+    spelled = urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+    if len(spelled) > MAX_LENGTH:
+        raise InvalidRequestError(f"A URL may have {MAX_LENGTH:,} characters; this has more.", param="url")
+    return spelled
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a normalised URL: what one robots.txt speaks for (RFC 9309, 2.3)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def host_and_port(url: str) -> str:
+    """`host:port` of an http or https URL, the port always there: the form in which hosts are permitted."""
+    parts = urlsplit(url)
+    host = _host(parts.hostname or "")
+    return f"{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
+
+
+def same_site(url: str, other: str) -> bool:
+    """Whether two normalised URLs are of one site: the same host, but for a leading `www.`, and port."""
+    return _site(url) == _site(other)
+
+
+def _site(url: str) -> tuple[str, int | None]:
+    parts = urlsplit(url)
+    return (parts.hostname or "").removeprefix("www."), parts.port
+
+
+def _host(name: str) -> str:
+    name = name.lower().rstrip(".")
+    return f"[{name}]" if ":" in name else name

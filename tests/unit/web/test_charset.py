@@ -1,0 +1,87 @@
+"""Bytes to text, whatever the labels say."""
+
+import codecs
+
+import pytest
+
+from shared.web.charset import decode
+
+CHINESE = (
+    "秋天的北京，天空高而蓝，香山的红叶吸引了来自各地的游客。人们在公园里散步、下棋、唱歌，享受难得的好天气。"
+)
+TRADITIONAL = "臺灣的夜市聞名於世，遊客可以品嚐各種小吃，例如蚵仔煎、臭豆腐與珍珠奶茶，氣氛十分熱鬧。"
+JAPANESE = "春になると、東京の公園では桜が咲き、多くの人々が花見を楽しみます。カメラを持つ人も多いです。"
+KOREAN = "서울의 가을은 하늘이 높고 맑아서 많은 사람들이 공원을 걷거나 산에 오르며 단풍을 즐긴다."
+RUSSIAN = "Осенью в Москве рано темнеет, и прохожие торопятся домой, пряча лица от холодного ветра и дождя."
+FRENCH = "L’été à la plage, les élèves français préfèrent déjà les glaces à la crème brûlée."
+
+# A long head without a character beyond ASCII.
+STYLE = f"<style>{'a { color: red }' * 1_000}</style>"
+
+
+def page(text: str, charset: str | None = None, head: str = "") -> str:
+    meta = f'<meta charset="{charset}">' if charset else ""
+    return f"<html><head>{meta}{head}<title>{text[:8]}</title></head><body><p>{text}</p></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "meta", "header", "head"),
+    [
+        (CHINESE, "gbk", "gb2312", None, ""),
+        (CHINESE, "gbk", "GBK", None, ""),
+        (CHINESE, "gbk", None, "gb2312", ""),
+        (CHINESE + "㐂龘𠀀", "gb18030", "gb2312", None, ""),
+        (CHINESE, "gbk", None, None, ""),
+        (CHINESE, "gbk", None, None, STYLE),
+        (CHINESE, "gbk", "utf-8", None, ""),
+        (CHINESE, "gbk", None, "utf-8", ""),
+        (CHINESE, "gbk", "gbk", "iso-8859-1", ""),
+        (CHINESE, "gbk", None, "iso-8859-1", ""),
+        (CHINESE, "utf-8", "gbk", None, ""),
+        (CHINESE, "utf-8", None, "gb2312", ""),
+        (CHINESE, "utf-8", None, "iso-8859-1", ""),
+        (CHINESE, "utf-8", None, None, ""),
+        ("你好", "utf-8", "gbk", None, ""),
+        ("你好", "gbk", "gbk", None, ""),
+        # Its GBK bytes are valid UTF-8, of two-byte characters.
+        ("联通", "gbk", "gbk", None, ""),
+        (TRADITIONAL, "big5", "big5", None, ""),
+        (TRADITIONAL, "big5", None, None, ""),
+        (JAPANESE, "shift_jis", "Shift_JIS", None, ""),
+        (JAPANESE, "shift_jis", None, None, ""),
+        (JAPANESE, "euc_jp", None, "EUC-JP", ""),
+        (KOREAN, "euc_kr", "euc-kr", None, ""),
+        (RUSSIAN, "windows-1251", None, "windows-1251", ""),
+        (RUSSIAN, "windows-1251", None, None, ""),
+        (FRENCH, "windows-1252", None, "iso-8859-1", ""),
+        (FRENCH, "utf-8", "iso-8859-1", "windows-1252", ""),
+        (FRENCH, "utf-8", "nonsense", "punycode", ""),
+        (CHINESE, "utf-16-le", None, "utf-16le", ""),
+    ],
+)
+def test_decode(text: str, encoding: str, meta: str | None, header: str | None, head: str) -> None:
+    whole = page(text, meta, head)
+    assert decode(whole.encode(encoding), header).text == whole
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ],
+)
+def test_a_byte_order_mark_is_believed_before_any_label(mark: bytes, encoding: str) -> None:
+    assert decode(mark + CHINESE.encode(encoding), "gbk").text == CHINESE
+
+
+def test_one_broken_byte_costs_one_character() -> None:
+    body = page(CHINESE, "gbk").encode("gbk").replace(b"</p>", b"\xff</p>")
+    assert CHINESE in decode(body).text
+
+
+@pytest.mark.parametrize("body", [b"", b"plain", b"\xff", bytes(range(256)), b"\x80\x81" * 50])
+@pytest.mark.parametrize("label", [None, "utf-8", "gbk", "zlib", "unicode_escape", "x\0y"])
+def test_anything_can_be_decoded(body: bytes, label: str | None) -> None:
+    decode(body, label)
