@@ -1,7 +1,7 @@
 """How well search finds: nDCG@10 of BM25 alone, vectors alone and both, on public sets with known answers.
 
-The whole road is real but for HTTP: documents are chunked and written to a PostgreSQL of its own, questions go
-through `search`. A document's rank is that of its first chunk. The sets lie outside the project, in
+The whole road is real but for HTTP: documents are chunked and written to a PostgreSQL of its own, questions
+go through `search`. A document's rank is that of its first chunk. The sets lie outside the project, in
 `../shared/data/retrieval`, each with `corpus.jsonl`, `queries.jsonl` (or MTEB's `queries.dedup.jsonl`) and
 `qrels/test.tsv`; without them there is nothing to measure.
 
@@ -97,7 +97,7 @@ class MultilingualE5:
 
 
 class Prepared:
-    """The embedder of `search`, with every question embedded beforehand, so that times are of the search alone."""
+    """Embeds questions by looking them up, so that times are of the search alone."""
 
     def __init__(self, vectors: Mapping[str, Sequence[float]]) -> None:
         self._vectors = vectors
@@ -207,7 +207,8 @@ async def run(names: Sequence[str], encoder: Encoder, weight: float) -> Table:
     )
     with tempfile.TemporaryDirectory(prefix="weir-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
-        directory.chmod(0o755)
+        # PostgreSQL runs as another user where this runs as root.
+        await asyncio.to_thread(directory.chmod, 0o755)
         async with Launcher(directory / "logs") as launcher:
             urls = await start_postgres(directory / "postgres", launcher, durable=False)
             database = Database(urls.login, pool_size=4)

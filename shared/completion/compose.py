@@ -63,7 +63,13 @@ async def _find(
         filters=options.filters,
         score_threshold=options.score_threshold,
     )
-    return await search(services.database, services.embedder(caller), caller.tenant_id, query)
+    return await search(
+        services.database,
+        services.embedder(caller),
+        caller.tenant_id,
+        query,
+        dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
+    )
 
 
 def _budget(admitted: Admitted[ChatRequest]) -> int:

@@ -1,13 +1,11 @@
-"""Which passages an answer rests on, and the sentence of each that says so.
+"""Finds what an answer rests on: the passages that it names, or else those that it repeats."""
 
-A model may cite by number; a small one often does not. Markers are believed as far as they name a source that
-was given. Without any, each sentence of the answer is attributed to the source sentence that shares most of
-its terms, if that is enough.
-"""
-
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,108 +14,138 @@ from shared.knowledge.passage import Passage
 from shared.knowledge.sentences import sentences
 from shared.knowledge.terms import query_terms
 
-_MARKER = re.compile(r"\[(\d{1,3})\]")
+# [1], [1, 3], [1][2], and Chinese brackets, with or without the word.
+_MARKER = re.compile(r"[\[【［]\s*(?:[Ss]ources?\s*)?(\d{1,3}(?:\s*[,，、]\s*\d{1,3})*)\s*[\]】］]")
+_NUMBER = re.compile(r"\d+")
 
-# Part of an answer sentence's terms that the source sentence must hold: half may be the model's own words.
-_ENOUGH = 0.5
-
-# Sentences with fewer terms ("Yes, it is.") would be found anywhere.
+# The part of an answer sentence's term weight that a sentence of a source must hold to be taken for its
+# origin, and how many terms that must be at least.
+_OVERLAP = 0.5
 _FEWEST_TERMS = 3
+
+# Words that say nothing of what a sentence is about.
+_FUNCTION_WORDS = """\
+a an and are as at be but by can do does for from has have he her his how i if in is it me my no not of on or
+our she so such that the their them there they this to was we were what when which who will with you your"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """A statement of the answer and the place that supports it.
+    """A place of the answer and what it rests on.
 
-    `index` is the character of the answer after which it is cited. `quote` is the range `char_start` to
-    `char_end` of the file's clean text.
+    `quote` is the range `char_start` to `char_end` of the file's clean text. `index` to `index_end` is the
+    marker in the answer; where the answer has none, both are the end of the sentence that was recognised.
     """
 
     passage: Passage
-    index: int
     quote: str
     char_start: int
     char_end: int
-
-
-def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
-    """The citations of an answer in the order of the answer, one per place and passage.
-
-    Args:
-        passages: Those given to the model; marker `[n]` means `passages[n - 1]`.
-    """
-    marked = list(_by_markers(answer, passages))
-    return _once_each(marked or _by_overlap(answer, passages))
-
-
-def _by_markers(answer: str, passages: Sequence[Passage]) -> Iterator[Citation]:
-    spans = sentences(answer)
-    for marker in _MARKER.finditer(answer):
-        number = int(marker[1])
-        if not 1 <= number <= len(passages):
-            continue
-        passage = passages[number - 1]
-        statement = next((answer[s:e] for s, e in spans if s <= marker.start() < e), "")
-        place = _closest(statement, passage) or _Place(0, len(passage.text), 0.0)
-        yield _citation(passage, place, marker.start())
-
-
-def _by_overlap(answer: str, passages: Sequence[Passage]) -> Iterator[Citation]:
-    for start, end in sentences(answer):
-        places = [(passage, _closest(answer[start:end], passage)) for passage in passages]
-        found = [(passage, place) for passage, place in places if place and place.share >= _ENOUGH]
-        if found:
-            passage, place = max(found, key=lambda each: each[1].share)
-            yield _citation(passage, place, end)
+    index: int
+    index_end: int
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A sentence of a passage, and the part of a statement's terms that stand in it."""
+class _Sentence:
+    """A sentence of a passage, `start` to `end` of the passage's text."""
 
+    number: int
+    passage: Passage
     start: int
     end: int
-    share: float
+    terms: frozenset[str]
+
+    def citation(self, index: int, index_end: int) -> Citation:
+        return Citation(
+            passage=self.passage,
+            quote=self.passage.text[self.start : self.end],
+            char_start=self.passage.char_start + self.start,
+            char_end=self.passage.char_start + self.end,
+            index=index,
+            index_end=index_end,
+        )
 
 
-def _closest(statement: str, passage: Passage) -> _Place | None:
-    """The sentence of the passage that shares most with the statement; `None` if nothing is shared."""
-    wanted = frozenset(query_terms(_MARKER.sub("", statement)))
-    if len(wanted) < _FEWEST_TERMS:
-        return None
-    places = [
-        _Place(start, end, len(wanted & frozenset(query_terms(passage.text[start:end]))) / len(wanted))
+def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
+    """The citations of an answer that was given from these passages, numbered from 1, in the answer's order.
+
+    Markers count that name a passage; others are passed over. Where none counts, each sentence of the answer
+    is held against the sentences of the passages.
+    """
+    sources = [sentence for number, passage in enumerate(passages, 1) for sentence in _split(number, passage)]
+    weights = _weights(sources)
+    return _marked(answer, sources, weights) or _recognised(answer, sources, weights)
+
+
+def _split(number: int, passage: Passage) -> list[_Sentence]:
+    return [
+        _Sentence(number, passage, start, end, frozenset(query_terms(passage.text[start:end])))
         for start, end in sentences(passage.text)
     ]
-    best = max(places, key=lambda place: place.share, default=None)
-    return best if best and best.share > 0 else None
 
 
-def _citation(passage: Passage, place: _Place, index: int) -> Citation:
-    return Citation(
-        passage=passage,
-        index=index,
-        quote=passage.text[place.start : place.end],
-        char_start=passage.char_start + place.start,
-        char_end=passage.char_start + place.end,
-    )
+_Weights = Callable[[str], float]
 
 
-def _once_each(citations: Sequence[Citation] | Iterator[Citation]) -> list[Citation]:
-    seen: dict[tuple[str, int], Citation] = {}
-    for citation in citations:
-        seen.setdefault((citation.passage.file_id, citation.char_start), citation)
-    return list(seen.values())
+def _weights(sources: Sequence[_Sentence]) -> _Weights:
+    """What a term tells: the more, the fewer sentences it is in; that of no sentence the most."""
+    holding = Counter(term for sentence in sources for term in sentence.terms)
+    return lambda term: math.log(1 + len(sources) / max(1, holding[term]))
 
 
-class _Annotated(BaseModel):
+def _marked(answer: str, sources: Sequence[_Sentence], weights: _Weights) -> list[Citation]:
+    found: dict[tuple[int, int], Citation] = {}
+    for marker in _MARKER.finditer(answer):
+        claim = _sentence_before(answer, marker.start())
+        for number in map(int, _NUMBER.findall(marker[1])):
+            origin = _closest(claim, [s for s in sources if s.number == number], weights)
+            if origin is not None:
+                found.setdefault((number, marker.start()), origin.citation(*marker.span()))
+    return list(found.values())
+
+
+def _sentence_before(answer: str, end: int) -> str:
+    """The sentence that a marker at `end` stands in or after."""
+    text = _MARKER.sub("", answer[:end]).rstrip()
+    spans = sentences(text)
+    return text[slice(*spans[-1])] if spans else ""
+
+
+def _recognised(answer: str, sources: Sequence[_Sentence], weights: _Weights) -> list[Citation]:
+    found: dict[tuple[int, int], Citation] = {}
+    for start, end in sentences(answer):
+        origin = _closest(answer[start:end], sources, weights)
+        if origin is not None and _supports(origin, answer[start:end], weights):
+            found.setdefault((origin.number, origin.start), origin.citation(end, end))
+    return list(found.values())
+
+
+def _closest(claim: str, sources: Sequence[_Sentence], weights: _Weights) -> _Sentence | None:
+    """The sentence that holds most of what the claim says; of equals the first, in the better passage."""
+    terms = query_terms(claim)
+    return max(sources, key=lambda s: sum(weights(t) for t in terms if t in s.terms), default=None)
+
+
+def _supports(sentence: _Sentence, claim: str, weights: _Weights) -> bool:
+    terms = [term for term in query_terms(claim) if term not in _function_terms()]
+    shared = [term for term in terms if term in sentence.terms]
+    return len(shared) >= _FEWEST_TERMS and sum(map(weights, shared)) >= _OVERLAP * sum(map(weights, terms))
+
+
+@cache
+def _function_terms() -> frozenset[str]:
+    return frozenset(query_terms(_FUNCTION_WORDS))
+
+
+class Place(BaseModel):
+    """Weir's part of an annotation: the quoted place in the file's clean text, and in the file.
+
+    Page and row count from 1. They are `None` where the file has none, and where the passage spans several
+    and does not say which of them the quote is on.
+    """
+
     model_config = ConfigDict(frozen=True)
 
-
-class CitedPlace(_Annotated):
-    """What OpenAI's annotation has no field for: the quoted place. Characters are those of the clean text."""
-
-    vector_store_id: str
     quote: str
     char_start: int
     char_end: int
@@ -125,20 +153,25 @@ class CitedPlace(_Annotated):
     row: int | None
     headings: tuple[str, ...]
     score: float
+    vector_store_id: str
 
 
-class FileCitation(_Annotated):
-    """OpenAI's `file_citation`."""
+class FileCitation(BaseModel):
+    """OpenAI's `file_citation`; `index` is a position in the answer, in characters."""
+
+    model_config = ConfigDict(frozen=True)
 
     type: Literal["file_citation"] = "file_citation"
     index: int
     file_id: str
     filename: str
-    weir: CitedPlace
+    weir: Place
 
 
-class UrlRange(_Annotated):
-    """OpenAI's `url_citation`, and the file that holds the page's text."""
+class UrlSpan(BaseModel):
+    """Which page, and where in the answer."""
+
+    model_config = ConfigDict(frozen=True)
 
     start_index: int
     end_index: int
@@ -146,41 +179,52 @@ class UrlRange(_Annotated):
     title: str
 
 
-class UrlCitation(_Annotated):
-    """A cited page of the web."""
+class UrlCitation(BaseModel):
+    """OpenAI's `url_citation`, for what was scraped, and the file that holds the page's text."""
+
+    model_config = ConfigDict(frozen=True)
 
     type: Literal["url_citation"] = "url_citation"
-    url_citation: UrlRange
+    url_citation: UrlSpan
     file_id: str
     filename: str
-    weir: CitedPlace
+    weir: Place
 
 
-def annotation(citation: Citation) -> FileCitation | UrlCitation:
-    """A citation as an element of OpenAI's `annotations`."""
+Annotation = FileCitation | UrlCitation
+
+
+def annotation(citation: Citation) -> Annotation:
+    """The citation in OpenAI's shape."""
     passage = citation.passage
-    place = CitedPlace(
-        vector_store_id=passage.vector_store_id,
+    place = Place(
         quote=citation.quote,
         char_start=citation.char_start,
         char_end=citation.char_end,
-        page=passage.page_first,
-        row=passage.row_first,
+        page=passage.page_first if passage.page_first == passage.page_last else None,
+        row=_row(citation),
         headings=passage.headings,
-        score=round(passage.score, 4),
+        score=passage.score,
+        vector_store_id=passage.vector_store_id,
     )
     if passage.source_url is None:
         return FileCitation(
             index=citation.index, file_id=passage.file_id, filename=passage.filename, weir=place
         )
-    return UrlCitation(
-        url_citation=UrlRange(
-            start_index=citation.index,
-            end_index=citation.index,
-            url=passage.source_url,
-            title=passage.headings[0] if passage.headings else passage.filename,
-        ),
-        file_id=passage.file_id,
-        filename=passage.filename,
-        weir=place,
+    span = UrlSpan(
+        start_index=citation.index,
+        end_index=citation.index_end,
+        url=passage.source_url,
+        title=passage.headings[0] if passage.headings else passage.filename,
     )
+    return UrlCitation(url_citation=span, file_id=passage.file_id, filename=passage.filename, weir=place)
+
+
+def _row(citation: Citation) -> int | None:
+    """The row of the quote: a row is a line, if the passage has as many lines as it spans rows."""
+    first, last, text = citation.passage.row_first, citation.passage.row_last, citation.passage.text
+    if first is None or last is None or first == last:
+        return first
+    if text.count("\n") != last - first:
+        return None
+    return first + text.count("\n", 0, citation.char_start - citation.passage.char_start)

@@ -1,5 +1,6 @@
 // Citations: the list of sources under an answer, and the dialog that shows the quoted place in its document.
 import { call } from "./api.js";
+import { citedAt } from "./markdown.js";
 
 const dialog = document.getElementById("citation");
 const part = (name) => dialog.querySelector(`[data-part="${name}"]`);
@@ -40,7 +41,35 @@ export function readSources(annotations) {
       vectorStoreId: weir.vector_store_id ?? "",
       quote: weir.quote ?? "",
       range: weir,
+      index: annotation.index ?? link?.end_index ?? null,
     };
+  });
+}
+
+/**
+ * The answer with a mark wherever a source is cited: at each source's `index`, counted in code points. The number
+ * in a marker `[n]` of the model's is that of a passage it was given; it is shown as the number in the list here.
+ */
+export function markCitations(answer, sources) {
+  const places = sources
+    .map(({ index }, at) => ({ offset: index === null ? -1 : utf16Offset(answer, index), mark: citedAt(at + 1) }))
+    .filter(({ offset }) => offset >= 0)
+    .sort((one, other) => one.offset - other.offset);
+  let text = "";
+  let done = 0;
+  for (const { offset, mark } of places) {
+    text += answer.slice(done, offset) + mark;
+    done = offset;
+  }
+  return repeatMarks(text + answer.slice(done));
+}
+
+/** A source is listed once: what the model cites again by the same number gets the mark it had before. */
+function repeatMarks(text) {
+  const known = new Map();
+  return text.replace(/(\ue000\d+\ue001)?\[(\d{1,3})\]/g, (marker, mark, number) => {
+    if (mark) known.set(number, mark);
+    return mark ? marker : (known.get(number) ?? "") + marker;
   });
 }
 

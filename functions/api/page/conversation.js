@@ -1,5 +1,5 @@
 // The conversation on the page: a turn of the reader, and an answer that grows.
-import { openSource, readSources } from "./citations.js";
+import { markCitations, openSource, readSources } from "./citations.js";
 import { MarkdownView } from "./markdown.js";
 
 const UNFINISHED = {
@@ -101,7 +101,7 @@ export class AnswerView {
       return mark;
     };
     const inText = (number) => (sources[number - 1] ? button(sources[number - 1], number) : null);
-    this.markdown.update(this.text, inText, { afresh: true });
+    this.markdown.update(markCitations(this.text, sources), inText);
     this.#part("source-list").replaceChildren(...sources.map(sourceItem));
     this.#part("sources").hidden = false;
   }

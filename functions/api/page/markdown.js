@@ -3,7 +3,12 @@
 const FENCE = /^\s{0,8}(`{3,}|~{3,})\s*([\w+#.-]*)\s*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
-const INLINE = /`([^`]+)`|\*\*((?:[^*]|\*(?!\*))+)\*\*|\*([^\s*](?:[^*\n]*[^\s*])?)\*|\[(\d{1,3})\]/g;
+const INLINE =
+  /`([^`]+)`|\*\*((?:[^*]|\*(?!\*))+)\*\*|\*([^\s*](?:[^*\n]*[^\s*])?)\*|\ue000(\d+)\ue001(?:\[\d+\])?/g;
+const CITED = /\ue000\d+\ue001/g;
+
+/** Stands in text where source `number` is cited; a marker `[n]` of the model's that follows is shown as the same. */
+export const citedAt = (number) => `\ue000${number}\ue001`;
 
 const element = (name, ...children) => {
   const node = document.createElement(name);
@@ -21,13 +26,14 @@ function parseBlocks(text) {
     blocks.push(block);
   };
   for (const line of text.split(/\r?\n/)) {
+    const bare = line.replace(CITED, ""); // In code nothing is cited: it stays as the model wrote it.
     if (fence) {
-      if (line.trim().startsWith(fence) && !line.trim().slice(fence.length).trim()) {
+      if (bare.trim().startsWith(fence) && !bare.trim().slice(fence.length).trim()) {
         fence = "";
         open = null;
-      } else open.lines.push(line);
-    } else if (FENCE.test(line)) {
-      const [, marks, language] = FENCE.exec(line);
+      } else open.lines.push(bare);
+    } else if (FENCE.test(bare)) {
+      const [, marks, language] = FENCE.exec(bare);
       fence = marks;
       begin({ kind: "code", lines: [], language });
     } else if (!line.trim()) {
@@ -50,14 +56,14 @@ function parseBlocks(text) {
   return blocks;
 }
 
-/** Text with inline marks. `citation(n)` gives the node for `[n]`, or null to leave it as text. */
+/** Text with inline marks. `citation(n)` gives the node where source `n` is cited, or null for none. */
 function inline(text, citation) {
   const nodes = [];
   let done = 0;
   for (const match of text.matchAll(INLINE)) {
     const [whole, code, bold, italic, number] = match;
     let node = null;
-    if (code) node = element("code", code);
+    if (code) node = element("code", code.replace(CITED, ""));
     else if (bold) node = element("strong", ...inline(bold, citation));
     else if (italic) node = element("em", ...inline(italic, citation));
     else node = citation(Number(number));
@@ -110,8 +116,7 @@ export class MarkdownView {
     this.container = container;
   }
 
-  update(text, citation = () => null, { afresh = false } = {}) {
-    if (afresh) this.#shown = [];
+  update(text, citation = () => null) {
     const blocks = parseBlocks(text);
     const sources = blocks.map((block) => JSON.stringify(block));
     let same = 0;

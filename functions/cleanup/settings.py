@@ -1,0 +1,34 @@
+"""What cleanup reads from the environment."""
+
+from pydantic import PositiveInt
+
+from shared.settings import (
+    DatabaseSettings,
+    IngestionQueueSettings,
+    ScrapingQueueSettings,
+    Settings,
+    StorageSettings,
+)
+
+_HOUR = 3600
+
+
+class RuleSettings(Settings):
+    """When something is to be cleaned up, and how much of it in one run.
+
+    `cleanup_limit` is for each kind of thing and each tenant; `orphan_scan_limit` is how many stored objects
+    of a tenant are looked at. `stuck_after_seconds` should be longer than the queues hide a message (30
+    minutes), else jobs that only wait are sent again.
+    """
+
+    cleanup_limit: PositiveInt = 200
+    orphan_scan_limit: PositiveInt = 10_000
+    orphan_after_seconds: PositiveInt = 24 * _HOUR
+    upload_after_seconds: PositiveInt = 24 * _HOUR
+    stuck_after_seconds: PositiveInt = _HOUR
+
+
+class CleanupSettings(
+    DatabaseSettings, StorageSettings, IngestionQueueSettings, ScrapingQueueSettings, RuleSettings
+):
+    """Settings of the cleanup function."""

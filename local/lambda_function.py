@@ -1,0 +1,52 @@
+"""A function of `functions/` as Lambda runs it: one process, one event at a time."""
+
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from local.components.cloud import REGION
+
+ACCOUNT = "000000000000"
+
+Event = dict[str, Any]
+Handler = Callable[[Event, "LambdaContext"], Any]
+
+
+class LambdaContext:
+    """What Lambda tells a handler of its invocation, as far as one machine has it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html. Time is not limited here, so the
+    remaining time is always that of Lambda's longest timeout.
+    """
+
+    function_version = "$LATEST"
+    memory_limit_in_mb = "1024"
+    identity = None
+    client_context = None
+
+    def __init__(self, function_name: str) -> None:
+        self.function_name = function_name
+        self.invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function_name}"
+        self.log_group_name = f"/aws/lambda/{function_name}"
+        self.log_stream_name = "local"
+        self.aws_request_id = str(uuid.uuid4())
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds left for this invocation."""
+        return 900_000
+
+
+def load(name: str) -> Handler:
+    """The `handle` of a function, after its module has read its settings and made its clients."""
+    handler: Handler = importlib.import_module(f"{name}.handler").handle
+    return handler
+
+
+def leave() -> NoReturn:
+    """End this process at once, as Lambda drops an environment: functions have no end to clean up at."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

