@@ -1,6 +1,7 @@
 # Every task of the project. `make help` lists them.
 SHELL := /bin/sh
 PYTHON ?= python3
+ARCHITECTURE ?= arm64
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -48,6 +49,7 @@ check: $(STAMP) ## formatting, lint, types, import rules, template
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=functions:. $(BIN)/lint-imports
+	$(BIN)/python infra/requirements.py --check
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint --region us-east-1
 
@@ -60,6 +62,14 @@ format: $(STAMP) ## format and mend what can be mended
 lock: $(STAMP) ## resolve the lock anew after pyproject.toml changed
 	$(UV) lock
 	$(MAKE) $(STAMP)
+	$(BIN)/python infra/requirements.py
+
+.PHONY: build deploy
+build: $(STAMP) ## build functions and layers for AWS (ARCHITECTURE=arm64)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+deploy: build ## build and deploy to AWS; asks for the parameters the first time
+	$(BIN)/sam deploy $$(test -f samconfig.toml && grep -q parameter_overrides samconfig.toml || echo --guided)
 
 .PHONY: bench-import
 bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy

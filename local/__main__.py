@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 
 from local.components.cloud import install_cloud
+from local.components.models import CHAT_MODEL
 from local.data_directory import Access, write_access
 from local.demo import ask, prepare
 from local.process import ROOT, LocalError
@@ -103,9 +105,13 @@ async def _announce(running: Running, ready_file: Path | None, terminal: Termina
 
 
 def _things_to_try(access: Access, store_id: str) -> str:
-    body = (
-        '{"model": "smollm2-135m-instruct", "stream": true, "messages": [{"role": "user", "content": '
-        f'"How long is the loan period?"}}], "weir": {{"knowledge": {{"vector_store_ids": ["{store_id}"]}}}}}}'
+    body = json.dumps(
+        {
+            "model": CHAT_MODEL,
+            "messages": [{"role": "user", "content": "How long is the loan period?"}],
+            "stream": True,
+            "weir": {"knowledge": {"vector_store_ids": [store_id], "max_results": 3}},
+        }
     )
     root = access.base_url.removesuffix("/v1")
     return f"""\

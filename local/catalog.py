@@ -20,6 +20,7 @@ kind = "chat"
 name = "{chat_model}"
 context_window = {context_window}
 abilities = ["json_object", "json_schema"]
+follows_instructions = false
 price = {{ input = "0", output = "0" }}
 
 [[providers]]

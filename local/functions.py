@@ -13,8 +13,9 @@ from local.process import ROOT, Program
 
 DATABASE_SECRET = "weir/database"  # noqa: S105 - the secret's name
 
-# Seconds between two runs of cleanup.
-_CLEANUP_INTERVAL = 300
+# Seconds. A crash can empty the queues here, and nobody wants to wait an hour for what it interrupted.
+_CLEANUP_INTERVAL = 60
+_STUCK_AFTER = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ def environment(parts: Parts) -> dict[str, str]:
         "WEIR_CATALOG": str(parts.catalog),
         "WEIR_PROVIDER_SECRETS": "env:{PROVIDER}_API_KEY",
         "WEIR_EMBEDDING_MODEL": EMBEDDING_MODEL,
+        "WEIR_STUCK_AFTER_SECONDS": str(_STUCK_AFTER),
     }
 
 

@@ -1,6 +1,6 @@
 """Second step: the messages that will really be sent, with what the team's documents say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,10 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
     position = _question_position(call.request)
     question = call.request.messages[position].text
     passages = await _find(services, admitted, options, question)
-    context = build_context(passages, _budget(admitted))
+    models = [d.model for d in admitted.deployments if isinstance(d.model, ChatModel)]
+    context = build_context(
+        passages, _budget(models), follows_instructions=all(m.follows_instructions for m in models)
+    )
     body["messages"] = _with_sources(body["messages"], position, context.text)
     return Composed(admitted=admitted, body=body, passages=context.passages)
 
@@ -72,9 +75,8 @@ async def _find(
     )
 
 
-def _budget(admitted: Admitted[ChatRequest]) -> int:
-    windows = [d.model.context_window for d in admitted.deployments if isinstance(d.model, ChatModel)]
-    return min(min(windows) // _CONTEXT_SHARE, _CONTEXT_LIMIT)
+def _budget(models: Sequence[ChatModel]) -> int:
+    return min(min(model.context_window for model in models) // _CONTEXT_SHARE, _CONTEXT_LIMIT)
 
 
 def _question_position(request: ChatRequest) -> int:

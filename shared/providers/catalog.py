@@ -38,7 +38,10 @@ class _Row(BaseModel):
 
 
 class ChatModel(_Row):
-    """A model that answers chat completions. Token counts are the provider's own."""
+    """A model that answers chat completions. Token counts are the provider's own.
+
+    `follows_instructions` is false for a model so small that it repeats instructions instead.
+    """
 
     kind: Literal["chat"]
     name: str
@@ -47,6 +50,7 @@ class ChatModel(_Row):
     context_window: PositiveInt
     max_output_tokens: PositiveInt | None = None
     abilities: frozenset[Ability] = frozenset()
+    follows_instructions: bool = True
     price: Price
 
 

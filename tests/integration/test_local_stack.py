@@ -47,6 +47,7 @@ async def _command(*arguments: str) -> asyncio.subprocess.Process:
 
 async def _start(data: Path) -> Stack:
     ready = data.with_name(f"{data.name}.ready")
+    ready.unlink(missing_ok=True)  # The last start's says nothing of this one.
     process = await _command("up", "--data", str(data), "--port", "0", "--ready-file", str(ready))
     assert process.stdout is not None
     printed = ""
