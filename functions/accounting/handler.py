@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from accounting.booking import Booking, book
 from accounting.settings import AccountingSettings
-from shared.aws.secrets import read_secret
+from shared.connections import open_database
 from shared.postgres.database import Database
 from shared.telemetry import MetricUnit, logger, metrics
 
@@ -37,11 +37,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
 
 @cache
 def _database() -> Database:
-    url = _loop.run_until_complete(read_secret(_settings.database_secret))
-    database = Database(url, pool_size=_settings.database_pool_size)
-    _loop.run_until_complete(database.open())
-    _resources.push_async_callback(database.close)
-    return database
+    return _loop.run_until_complete(_resources.enter_async_context(open_database(_settings)))
 
 
 def _tell(booking: Booking) -> None:

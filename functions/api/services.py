@@ -9,18 +9,17 @@ from urllib.parse import urlsplit
 from api.settings import ApiSettings, LimitSettings
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
-from shared.aws.secrets import read_secret
+from shared.connections import open_database, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
 from shared.limits.keys import Caller
 from shared.limits.rate import RateLimiter
 from shared.postgres.database import Database
-from shared.providers.catalog import Catalog, Models
-from shared.providers.load import load_catalog, load_credentials
+from shared.providers.catalog import Models
 from shared.routing.embeddings import Payer, RoutedEmbedder
 from shared.routing.router import Router
+from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
-from shared.valkey.client import Valkey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +54,11 @@ async def open_services(
     settings: ApiSettings, clock: Callable[[], datetime], log: Logger
 ) -> AsyncIterator[Services]:
     """Everything the API needs, closed in reverse order at the end."""
-    credentials = await load_credentials(await load_catalog(settings.catalog), settings.provider_secrets)
-    database_url = await read_secret(settings.database_secret)
     objects = Objects(settings.bucket)
     async with AsyncExitStack() as stack:
-        database = Database(database_url, pool_size=settings.database_pool_size)
-        await database.open()
-        stack.push_async_callback(database.close)
-        valkey = Valkey(
-            settings.valkey_url, cluster=settings.valkey_cluster, timeout_ms=settings.valkey_timeout_ms
-        )
-        stack.push_async_callback(valkey.close)
-        router = Router(credentials)
-        stack.push_async_callback(router.close)
+        database = await stack.enter_async_context(open_database(settings))
+        valkey = await stack.enter_async_context(open_valkey(settings))
+        upstreams = await stack.enter_async_context(open_upstreams(settings))
         outbox = UsageOutbox(Queue(settings.usage_queue_url), "inline", log)
         stack.push_async_callback(outbox.close)
         yield Services(
@@ -77,8 +68,8 @@ async def open_services(
             scraping=Queue(settings.scraping_queue_url),
             keyring=KeyRing(database, valkey),
             limiter=RateLimiter(valkey),
-            models=Models(Catalog(providers=tuple(c.provider for c in credentials))),
-            router=router,
+            models=upstreams.models,
+            router=upstreams.router,
             outbox=outbox,
             embedding_model=settings.embedding_model,
             objects_origin=_origin(await objects.presign_put("any", "text/plain", 1)),

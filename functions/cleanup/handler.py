@@ -16,7 +16,7 @@ from cleanup.settings import CleanupSettings
 from cleanup.sweep import Cleaner, Sweep
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
-from shared.aws.secrets import read_secret
+from shared.connections import open_database
 from shared.postgres.database import Database
 from shared.telemetry import MetricUnit, logger, metrics
 
@@ -45,11 +45,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 @cache
 def _database() -> Database:
-    url = _loop.run_until_complete(read_secret(_settings.database_secret))
-    database = Database(url, pool_size=_settings.database_pool_size)
-    _loop.run_until_complete(database.open())
-    _resources.push_async_callback(database.close)
-    return database
+    return _loop.run_until_complete(_resources.enter_async_context(open_database(_settings)))
 
 
 def _cleaner(database: Database) -> Cleaner:

@@ -12,9 +12,7 @@ from scraping.settings import ScrapingSettings
 from scraping.worker import Worker
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
-from shared.aws.secrets import read_secret
-from shared.postgres.database import Database
-from shared.valkey.client import Valkey
+from shared.connections import open_database, open_valkey
 from shared.web.fetch import Fetcher, FetchLimits
 from shared.web.politeness import HostClock
 from shared.web.robots import Robots
@@ -25,11 +23,6 @@ async def open_worker(
     settings: ScrapingSettings, *, now: Callable[[], datetime], log: Logger, metrics: Metrics
 ) -> AsyncIterator[Worker]:
     """A worker as the settings say; its connections are closed at the end."""
-    database_url = await read_secret(settings.database_secret)
-    database = Database(database_url, pool_size=settings.database_pool_size)
-    valkey = Valkey(
-        settings.valkey_url, cluster=settings.valkey_cluster, timeout_ms=settings.valkey_timeout_ms
-    )
     limits = FetchLimits(max_bytes=settings.crawler_page_bytes, seconds=settings.crawler_page_seconds)
     fetcher = Fetcher(
         user_agent=settings.crawler_user_agent,
@@ -38,9 +31,9 @@ async def open_worker(
     )
     product = settings.crawler_user_agent.partition("/")[0]
     async with AsyncExitStack() as stack:
-        for close in (database.close, valkey.close, fetcher.close):
-            stack.push_async_callback(close)
-        await database.open()
+        database = await stack.enter_async_context(open_database(settings))
+        valkey = await stack.enter_async_context(open_valkey(settings))
+        stack.push_async_callback(fetcher.close)
         yield Worker(
             database=database,
             objects=Objects(settings.bucket),
