@@ -123,4 +123,4 @@ async def other_pictures(page: Page, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS))
+    asyncio.run(main(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else DOCS))

@@ -40,16 +40,21 @@ async def test_a_citation_opens_its_document_at_the_quoted_place(page: Page, ser
 async def test_marks_bear_the_numbers_of_the_list_wherever_the_model_cites(
     page: Page, server: StandIn
 ) -> None:
-    # The model was given passages 1 to 4 and cites the fourth, then the second, then the fourth again.
-    text = "🙂 **Four [4]**, two [2], four [4], `list[4]`."
-    third = file_citation(index=text.index("`list"), quote="Said in no marker.", char_start=50)
-    fourth = file_citation(index=text.index("[4]"), quote="The fourth.", char_start=1)
-    second = file_citation(index=text.index("[2]"), quote="The second.", char_start=9)
-    server.answers = [answer(text, annotations=[fourth, second, third])]
+    # The model was given passages 1 to 4 and cites the fourth, then the second and the fourth, then none.
+    text = "🙂 **Four [4]**, both 【2, 4】, plain, `list[4]`, unknown [9]."
+    four, both, plain = (text.index(part) for part in ("[4]", "【", ", `list"))
+    fourth = {"quote": "The fourth.", "char_start": 1}
+    annotations = [
+        file_citation(index=four, **fourth),
+        file_citation(index=both, quote="The second.", char_start=9),
+        file_citation(index=both, **fourth),
+        file_citation(index=plain, quote="Recognised.", char_start=50),
+    ]
+    server.answers = [answer(text, annotations=annotations)]
     await ask(page, "Which?")
-    await expect(sources(page).get_by_role("listitem")).to_have_count(3)
+    await expect(sources(page).locator(".quote")).to_have_text(["The fourth.", "The second.", "Recognised."])
     shown = page.get_by_role("article").last.locator(".text")
-    await expect(shown).to_have_text("🙂 Four 1, two 2, four 1, 3list[4].")
+    await expect(shown).to_have_text("🙂 Four 1, both 12, plain3, list[4], unknown [9].")
     await expect(shown.locator("strong").get_by_role("button", name="Source 1: handbook.md")).to_be_visible()
 
 

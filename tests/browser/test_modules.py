@@ -93,6 +93,7 @@ async def test_an_event_cut_off_by_the_end_of_the_stream_is_left_out(modules: Pa
         ("````\n```\n````", '<pre tabindex="0"><code>```</code></pre>'),
         ("```\nopen", '<pre tabindex="0"><code>open</code></pre>'),
         ("a \ue0001\ue001[7] b", "<p>a <i>1</i> b</p>"),
+        ("a \ue0001\ue001\ue0001\ue001【source 7，8】b", "<p>a <i>1</i><i>1</i>b</p>"),
         ("a \ue0009\ue001[7] b", "<p>a \ue0009\ue001[7] b</p>"),
         ("`x\ue0001\ue001[7]`", "<p><code>x[7]</code></p>"),
         ("```\nx\ue0001\ue001[7]\n```\ue0001\ue001", '<pre tabindex="0"><code>x[7]</code></pre>'),

@@ -148,3 +148,39 @@ async def test_a_stack_ends_with_all_it_started_and_finds_its_data_again(data: P
     async with AsyncOpenAI(base_url=second.access.base_url, api_key=second.access.api_key) as openai:
         assert (await openai.vector_stores.retrieve(store.id)).name == "kept"
     assert await second.end(signal.SIGKILL) == -signal.SIGKILL
+
+
+async def test_an_interrupted_ingestion_completes_after_the_next_start(data: Path) -> None:
+    await install_cloud()
+    first = await _start(data / "interrupted")
+    async with AsyncOpenAI(base_url=first.access.base_url, api_key=first.access.api_key) as openai:
+        store = await openai.vector_stores.create(name="logbooks")
+        for year in range(1900, 1900 + LOGBOOKS):
+            file = await openai.files.create(file=(f"{year}.md", _logbook(year)), purpose="assistants")
+            await openai.vector_stores.files.create(store.id, file_id=file.id)
+        counts = (await openai.vector_stores.retrieve(store.id)).file_counts
+        assert counts.in_progress > 0, "all done before it could be interrupted: make the logbooks longer"
+    assert await first.end(signal.SIGINT) == 0
+
+    second = await _start(data / "interrupted")
+    async with AsyncOpenAI(base_url=second.access.base_url, api_key=second.access.api_key) as openai:
+        while (counts := (await openai.vector_stores.retrieve(store.id)).file_counts).in_progress:
+            await asyncio.sleep(0.2)
+        assert (counts.completed, counts.total) == (LOGBOOKS, LOGBOOKS)
+        found = await openai.vector_stores.search(store.id, query="keeper of the light", max_num_results=50)
+        # Each logbook is one chunk per day; a day found twice would be a doubled one.
+        places = [(page.file_id, page.content[0].text) for page in found.data]
+        assert len(places) == len(set(places)) == 50
+    assert await second.end(signal.SIGINT) == 0
+
+
+LOGBOOKS = 6
+
+
+def _logbook(year: int) -> bytes:
+    """Fifteen chunks that embed for about half a second."""
+    days = (
+        f"## Day {day} of {year}\n\n" + f"The keeper of the light wrote on day {day} of {year}. " * 24
+        for day in range(15)
+    )
+    return "\n\n".join(days).encode()

@@ -28,49 +28,47 @@ export function findPlace(text, { char_start: start, char_end: end, quote }) {
 
 const squeeze = (text) => text.replace(/\s+/g, " ").trim();
 
-/** Annotations of an answer as sources, in their order: `{ title, place, quote, ... }`. */
+/** Annotations of an answer as sources in their order, each place once: `{ title, place, quote, indexes, ... }`. */
 export function readSources(annotations) {
-  return annotations.map((annotation) => {
-    const weir = annotation.weir ?? {};
-    const link = annotation.url_citation;
-    return {
-      title: link ? link.title || link.url : annotation.filename || annotation.file_id,
-      place: describePlace(weir),
-      href: link && /^https?:\/\//i.test(link.url) ? link.url : "",
-      fileId: annotation.file_id ?? weir.file_id ?? "",
-      vectorStoreId: weir.vector_store_id ?? "",
-      quote: weir.quote ?? "",
-      range: weir,
-      index: annotation.index ?? link?.end_index ?? null,
-    };
-  });
+  const sources = new Map();
+  for (const annotation of annotations) {
+    const source = readSource(annotation);
+    const { fileId, href, quote, range } = source;
+    const key = JSON.stringify([fileId, href, quote, range.char_start]);
+    if (!sources.has(key)) sources.set(key, source);
+    sources.get(key).indexes.push(annotation.index ?? annotation.url_citation?.start_index ?? 0);
+  }
+  return [...sources.values()];
 }
 
-/**
- * The answer with a mark wherever a source is cited: at each source's `index`, counted in code points. The number
- * in a marker `[n]` of the model's is that of a passage it was given; it is shown as the number in the list here.
- */
+function readSource(annotation) {
+  const weir = annotation.weir ?? {};
+  const link = annotation.url_citation;
+  return {
+    title: link ? link.title || link.url : annotation.filename || annotation.file_id,
+    place: describePlace(weir),
+    href: link && /^https?:\/\//i.test(link.url) ? link.url : "",
+    fileId: annotation.file_id ?? weir.file_id ?? "",
+    vectorStoreId: weir.vector_store_id ?? "",
+    quote: weir.quote ?? "",
+    range: weir,
+    indexes: [], // Where the answer cites it, in code points.
+  };
+}
+
+/** The answer with a mark wherever a source is cited. The number of a mark is that of the source in the list. */
 export function markCitations(answer, sources) {
-  const places = sources
-    .map(({ index }, at) => ({ offset: index === null ? -1 : utf16Offset(answer, index), mark: citedAt(at + 1) }))
-    .filter(({ offset }) => offset >= 0)
-    .sort((one, other) => one.offset - other.offset);
+  const marks = sources.flatMap(({ indexes }, at) =>
+    [...new Set(indexes)].map((index) => ({ offset: utf16Offset(answer, index), mark: citedAt(at + 1) })),
+  );
+  marks.sort((one, other) => one.offset - other.offset);
   let text = "";
   let done = 0;
-  for (const { offset, mark } of places) {
+  for (const { offset, mark } of marks) {
     text += answer.slice(done, offset) + mark;
     done = offset;
   }
-  return repeatMarks(text + answer.slice(done));
-}
-
-/** A source is listed once: what the model cites again by the same number gets the mark it had before. */
-function repeatMarks(text) {
-  const known = new Map();
-  return text.replace(/(\ue000\d+\ue001)?\[(\d{1,3})\]/g, (marker, mark, number) => {
-    if (mark) known.set(number, mark);
-    return mark ? marker : (known.get(number) ?? "") + marker;
-  });
+  return text + answer.slice(done);
 }
 
 function describePlace({ page, row, headings }) {

@@ -3,11 +3,21 @@
 const FENCE = /^\s{0,8}(`{3,}|~{3,})\s*([\w+#.-]*)\s*$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,9})[.)])\s+(.*)$/;
 const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
-const INLINE =
-  /`([^`]+)`|\*\*((?:[^*]|\*(?!\*))+)\*\*|\*([^\s*](?:[^*\n]*[^\s*])?)\*|\ue000(\d+)\ue001(?:\[\d+\])?/g;
-const CITED = /\ue000\d+\ue001/g;
+const INLINE = new RegExp(
+  [
+    /`([^`]+)`/,
+    /\*\*((?:[^*]|\*(?!\*))+)\*\*/,
+    /\*([^\s*](?:[^*\n]*[^\s*])?)\*/,
+    // Where sources are cited, with the marker that the model wrote: [1], [1, 3], 【source 1】.
+    /((?:\ue000\d+\ue001)+)(?:[[【［]\s*(?:[Ss]ources?\s*)?\d{1,3}(?:\s*[,，、]\s*\d{1,3})*\s*[\]】］])?/,
+  ]
+    .map((pattern) => pattern.source)
+    .join("|"),
+  "g",
+);
+const CITED = /\ue000(\d+)\ue001/g;
 
-/** Stands in text where source `number` is cited; a marker `[n]` of the model's that follows is shown as the same. */
+/** Stands in text where source `number` is cited; a marker of the model's that follows is shown as the same. */
 export const citedAt = (number) => `\ue000${number}\ue001`;
 
 const element = (name, ...children) => {
@@ -56,23 +66,24 @@ function parseBlocks(text) {
   return blocks;
 }
 
-/** Text with inline marks. `citation(n)` gives the node where source `n` is cited, or null for none. */
+/** Text as nodes. `citation(n)` gives the node where source `n` is cited, or null for none. */
 function inline(text, citation) {
   const nodes = [];
   let done = 0;
   for (const match of text.matchAll(INLINE)) {
-    const [whole, code, bold, italic, number] = match;
-    let node = null;
-    if (code) node = element("code", code.replace(CITED, ""));
-    else if (bold) node = element("strong", ...inline(bold, citation));
-    else if (italic) node = element("em", ...inline(italic, citation));
-    else node = citation(Number(number));
-    if (!node) continue;
-    nodes.push(text.slice(done, match.index), node);
-    done = match.index + whole.length;
+    nodes.push(text.slice(done, match.index), ...inlineNodes(match, citation));
+    done = match.index + match[0].length;
   }
   nodes.push(text.slice(done));
   return nodes;
+}
+
+function inlineNodes([whole, code, bold, italic, cited], citation) {
+  if (code) return [element("code", code.replace(CITED, ""))];
+  if (bold) return [element("strong", ...inline(bold, citation))];
+  if (italic) return [element("em", ...inline(italic, citation))];
+  const marks = Array.from(cited.matchAll(CITED), ([, number]) => citation(Number(number))).filter(Boolean);
+  return marks.length ? marks : [whole];
 }
 
 function renderList(lines, citation) {
