@@ -44,13 +44,19 @@ _REPORT = sql.SQL("""
            count(*) FILTER (WHERE cache_outcome IN ('hit', 'semantic', 'joined')) AS cache_hits
     FROM usage_records
     WHERE created_at >= %(since)s AND created_at < %(until)s
+        AND (%(only_key)s::text IS NULL OR key_id = %(only_key)s)
     GROUP BY 1, 2, 3
     ORDER BY 1, 2, 3
 """)
 
 
 async def usage_by_day(
-    connection: Connection, *, since: datetime, until: datetime, group_by: Collection[Grouping] = ()
+    connection: Connection,
+    *,
+    since: datetime,
+    until: datetime,
+    group_by: Collection[Grouping] = (),
+    only_key: str | None = None,
 ) -> list[UsageRow]:
     """The tenant's usage in `[since, until)`, by UTC day and what else is asked for, oldest first.
 
@@ -58,11 +64,14 @@ async def usage_by_day(
         connection: A transaction of the tenant.
         since: Aware, as is `until`.
         group_by: Columns to tell apart; those left out are `None` in every row.
+        only_key: Count this key's requests alone.
     """
     columns = {
         name: sql.Identifier(name) if name in group_by else sql.SQL("NULL::text")
         for name in ("model", "key_id")
     }
     async with connection.cursor(row_factory=class_row(UsageRow)) as cursor:
-        await cursor.execute(_REPORT.format(**columns), {"since": since, "until": until})
+        await cursor.execute(
+            _REPORT.format(**columns), {"since": since, "until": until, "only_key": only_key}
+        )
         return await cursor.fetchall()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from local.components.models import CHAT_MODEL
 from local.data_directory import Access, read_access
@@ -65,6 +65,12 @@ async def access(chromium: Path, directory: Path) -> AsyncIterator[Access]:
         yield access
 
 
+async def sample_nothing(route: Route) -> None:
+    """Let the small model say the likeliest words, and not too many, so that it says the same each time."""
+    body = {**route.request.post_data_json, "temperature": 0, "max_tokens": 120}
+    await route.continue_(post_data=body)
+
+
 async def test_a_dropped_document_answers_with_a_citation_that_opens(
     blank_page: Page, access: Access
 ) -> None:
@@ -75,6 +81,7 @@ async def test_a_dropped_document_answers_with_a_citation_that_opens(
     await expect(upload_row(page, "ferry.md")).to_contain_text("Ready", timeout=PATIENCE)
     await expect(page.get_by_text("1 document ready")).to_be_visible()
 
+    await page.route("**/v1/chat/completions", sample_nothing)
     await page.evaluate(RECORD)
     await ask(page, "What is the ferry of Greifswald called?")
     answer = page.get_by_role("article").last
