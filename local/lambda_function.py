@@ -11,6 +11,9 @@ from local.components.cloud import REGION
 
 ACCOUNT = "000000000000"
 
+# What a process prints when its function is loaded and it begins to call it.
+TAKES_EVENTS = "takes events"
+
 Event = dict[str, Any]
 Handler = Callable[[Event, "LambdaContext"], Any]
 

@@ -44,12 +44,15 @@ class Program:
 class Child:
     """A running child process."""
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(
+        self, program: Program, process: asyncio.subprocess.Process, log: Path, log_start: int
+    ) -> None:
         self.name = program.name
         self.pid = process.pid
         self.log = log
-        self._program = program
+        self.program = program
         self._process = process
+        self._log_start = log_start
         # Followed at once, so that its number is never used again after the system has given it to another.
         self.end = asyncio.create_task(self._follow())
 
@@ -68,6 +71,12 @@ class Child:
         except TimeoutError:
             raise LocalError(self._report(f"did not answer within {timeout:.0f} seconds")) from None
 
+    def output(self) -> str:
+        """What the child has printed so far; its log file may also hold that of earlier ones."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
     async def ended(self) -> str:
         """Wait for the child to end, and say how."""
         code = await asyncio.shield(self.end)
@@ -77,7 +86,7 @@ class Child:
         """Ask for a clean end; `grace` seconds later kill what is left of the process group."""
         if not self.end.done():
             with suppress(ProcessLookupError):
-                self._process.send_signal(self._program.stop_signal)
+                self._process.send_signal(self.program.stop_signal)
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.end), grace)
         if not self.end.done():
@@ -94,7 +103,7 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def _report(self, what: str) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        lines = self.output().splitlines()[-_LAST_LINES:]
         return "\n".join([f"{self.name} {what}; its log is {self.log}", *(f"  | {line}" for line in lines)])
 
 
@@ -143,11 +152,12 @@ class Launcher:
             LocalError: The program cannot be run.
         """
         log = self._logs / f"{program.name}.log"
+        log_start = log.stat().st_size if log.exists() else 0
         try:
             process = await _spawn(program, log)
         except OSError as error:
             raise LocalError(f"{program.name} cannot be started: {error}") from None
-        child = Child(program, process, log)
+        child = Child(program, process, log, log_start)
         self._children.append(child)
         self._tell(f"+{child.pid} {program.stop_signal:d}")
         child.end.add_done_callback(lambda _: self._forget(child))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from local.components.storage import Deployment
 from local.components.valkey import start_valkey
 from local.data_directory import Access, exclusive, write_access
 from local.functions import DATABASE_SECRET, Parts, environment, gateway_program, worker_programs
+from local.lambda_function import TAKES_EVENTS
 from local.process import Child, Launcher, LocalError, Program, free_port
 from local.tenancy import ensure_access
 from local.terminal import Terminal
@@ -26,43 +26,33 @@ R = TypeVar("R")
 
 _BUCKET = "weir-files"
 
-# A worker that ends sooner after its start than this many seconds would only end again.
-_SHORT_LIFE = 10.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """A stack that serves."""
 
     access: Access
-    components: Sequence[Child]
-    gateway: Child
-    workers: Sequence[Program]
+    vital: Sequence[Child]
+    workers: Sequence[Child]
     launcher: Launcher
     terminal: Terminal
 
     async def supervise(self) -> None:
-        """Run the workers, and watch everything else, until cancelled.
-
-        A worker that crashes is started again, as Lambda would do.
+        """Watch every process until cancelled. A worker that crashes is started again, as Lambda would do.
 
         Raises:
-            LocalError: A component, the gateway, or a worker just started has ended.
+            LocalError: A component or the gateway has ended, or a worker does not start again.
         """
         async with asyncio.TaskGroup() as tasks:
-            for child in (*self.components, self.gateway):
+            for child in self.vital:
                 tasks.create_task(_watch(child))
-            for program in self.workers:
-                tasks.create_task(self._keep(program))
+            for worker in self.workers:
+                tasks.create_task(self._keep(worker))
 
-    async def _keep(self, program: Program) -> None:
+    async def _keep(self, worker: Child) -> None:
         while True:
-            started = time.monotonic()
-            child = await self.launcher.start(program)
-            report = await child.ended()
-            if time.monotonic() - started < _SHORT_LIFE:
-                raise LocalError(report)
-            self.terminal.problem(f"{report}\n{program.name} is started again.")
+            self.terminal.problem(f"{await worker.ended()}\n{worker.name} is started again.")
+            worker = await _start_worker(self.launcher, worker.program)
 
 
 @asynccontextmanager
@@ -80,9 +70,7 @@ async def stack(data: Path, port: int, terminal: Terminal) -> AsyncIterator[Runn
             components = await _start_components(data, stores, terminal)
             parts = await _deploy(data, components)
             async with Launcher(data / "logs", lock=lock) as launcher:
-                variables = environment(parts)
-                with terminal.progress(), terminal.step("functions"):
-                    gateway = await _start_gateway(launcher, gateway_program(variables, port), port)
+                gateway, workers = await _start_functions(launcher, parts, port, terminal)
                 access_file = data / "local.json"
                 access = await ensure_access(
                     components.postgres.login, access_file, f"http://127.0.0.1:{port}/v1"
@@ -90,9 +78,8 @@ async def stack(data: Path, port: int, terminal: Terminal) -> AsyncIterator[Runn
                 write_access(access_file, access)
                 yield Running(
                     access=access,
-                    components=stores.children,
-                    gateway=gateway,
-                    workers=worker_programs(variables, parts.queues),
+                    vital=(*stores.children, gateway),
+                    workers=workers,
                     launcher=launcher,
                     terminal=terminal,
                 )
@@ -152,9 +139,34 @@ async def _deploy(data: Path, components: _Components) -> Parts:
     )
 
 
+async def _start_functions(
+    launcher: Launcher, parts: Parts, port: int, terminal: Terminal
+) -> tuple[Child, list[Child]]:
+    """The gateway, and the workers."""
+    variables = environment(parts)
+    with terminal.progress(), terminal.step("functions"):
+        async with asyncio.TaskGroup() as tasks:
+            gateway = tasks.create_task(_start_gateway(launcher, gateway_program(variables, port), port))
+            workers = [
+                tasks.create_task(_start_worker(launcher, program))
+                for program in worker_programs(variables, parts.queues)
+            ]
+    return gateway.result(), [worker.result() for worker in workers]
+
+
 async def _start_gateway(launcher: Launcher, program: Program, port: int) -> Child:
     child = await launcher.start(program)
     await child.ready(lambda: answers(f"http://127.0.0.1:{port}/healthz"), timeout=60)
+    return child
+
+
+async def _start_worker(launcher: Launcher, program: Program) -> Child:
+    child = await launcher.start(program)
+
+    async def takes_events() -> bool:
+        return TAKES_EVENTS in child.output()
+
+    await child.ready(takes_events, timeout=60)
     return child
 
 

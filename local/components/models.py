@@ -1,6 +1,7 @@
 """The local language model and the local embedding model, each a server that speaks OpenAI's protocol."""
 
 import asyncio
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +14,15 @@ EMBEDDING_DIMENSIONS = 512
 
 # Tokens. What SmolLM2-135M was trained for.
 CONTEXT_WINDOW = 8192
+
+
+def threads() -> int:
+    """How many threads a model computes with: all cores but one, four at most.
+
+    Threads wait for each other actively after every step: with one per core, anything else that runs slows a
+    model down tenfold.
+    """
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 async def start_language_model(launcher: Launcher) -> str:

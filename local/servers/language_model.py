@@ -5,12 +5,13 @@ import signal
 import sys
 from pathlib import Path
 
-from local.components.models import CHAT_MODEL, CONTEXT_WINDOW
-
-_THREADS = 2
+from local.components.models import CHAT_MODEL, CONTEXT_WINDOW, threads
 
 # Requests answered at once; each has the whole context window.
 _PLACES = 2
+
+# Tokens of an answer that sets no limit itself: so small a model may go on for ever.
+_LONGEST_ANSWER = 512
 
 
 def main(port: int) -> None:
@@ -25,8 +26,11 @@ def main(port: int) -> None:
     settings.port = port
     settings.n_ctx = CONTEXT_WINDOW * _PLACES
     settings.n_parallel = _PLACES
-    settings.cpuparams.n_threads = _THREADS
-    settings.cpuparams_batch.n_threads = _THREADS
+    settings.n_predict = _LONGEST_ANSWER
+    # The likeliest words, unless a request asks otherwise: so small a model is lost once it strays.
+    settings.sampling.temp = 0.0
+    settings.cpuparams.n_threads = threads()
+    settings.cpuparams_batch.n_threads = threads()
     settings.ui = False
     server = xllamacpp.Server(settings)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -10,7 +10,7 @@ import traceback
 from datetime import UTC, datetime
 
 from local.events import schedule_event
-from local.lambda_function import LambdaContext, leave, load
+from local.lambda_function import TAKES_EVENTS, LambdaContext, leave, load
 
 
 def main(name: str, seconds: float) -> None:
@@ -18,6 +18,8 @@ def main(name: str, seconds: float) -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     handler = load(name)
+    sys.stdout.write(f"{name} {TAKES_EVENTS}\n")
+    sys.stdout.flush()
     while not stopping.is_set():
         try:
             handler(schedule_event(name, datetime.now(UTC)), LambdaContext(name))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from local.events import failed_messages, sqs_event
-from local.lambda_function import Handler, LambdaContext, leave, load
+from local.lambda_function import TAKES_EVENTS, Handler, LambdaContext, leave, load
 from shared.aws.clients import client
 
 _BATCH = 10
@@ -22,7 +22,7 @@ _BATCH = 10
 _WAIT = 1
 
 # Seconds that a batch may still take after SIGTERM, before it is cancelled and its messages are given back.
-_LAST_BATCH = 4
+_LAST_BATCH = 1
 
 # Seconds until a failed message comes back: this, doubled by each delivery.
 _BACKOFF, _LONGEST_BACKOFF = 2, 60
@@ -110,6 +110,8 @@ def main(name: str, queue_url: str) -> None:
     worker = Worker(name, queue_url, load(name))
     signal.signal(signal.SIGALRM, _cancel)
     signal.signal(signal.SIGTERM, worker.stop)
+    sys.stdout.write(f"{name} {TAKES_EVENTS}\n")
+    sys.stdout.flush()
     worker.run()
     leave()
 

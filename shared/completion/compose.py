@@ -18,6 +18,9 @@ from shared.providers.catalog import ChatModel
 _CONTEXT_SHARE = 8
 _CONTEXT_LIMIT = 8_000
 
+# A model that does not follow instructions loses the question among more than these.
+_PLAIN_PASSAGES = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
@@ -48,8 +51,9 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
     question = call.request.messages[position].text
     passages = await _find(services, admitted, options, question)
     models = [d.model for d in admitted.deployments if isinstance(d.model, ChatModel)]
+    able = all(model.follows_instructions for model in models)
     context = build_context(
-        passages, _budget(models), follows_instructions=all(m.follows_instructions for m in models)
+        passages if able else passages[:_PLAIN_PASSAGES], _budget(models), follows_instructions=able
     )
     body["messages"] = _with_sources(body["messages"], position, context.text)
     return Composed(admitted=admitted, body=body, passages=context.passages)

@@ -16,16 +16,11 @@ from tests.browser.gestures import ask, drop, sources, upload_row
 # Milliseconds that the real queue, worker and models may take on a slow machine.
 PATIENCE = 60_000
 
-QUOTE = "The ferry of Greifswald is called Marmalade, and it leaves at nine o'clock."
-DOCUMENT = f"""# 渡船 ⛴️ The ferry
-
-Boats are numbered, and each has a name.
-
-## Names
+# The local model is tiny: it must find the answer's own words in the text.
+QUOTE = "The ferry Marmalade leaves Greifswald at nine o'clock."
+DOCUMENT = f"""# 渡船 ⛴️
 
 {QUOTE}
-
-## Tickets
 
 A ticket costs four euros. Children under six travel free.
 """
@@ -67,7 +62,7 @@ async def access(chromium: Path, directory: Path) -> AsyncIterator[Access]:
 
 async def sample_nothing(route: Route) -> None:
     """Let the small model say the likeliest words, and not too many, so that it says the same each time."""
-    body = {**route.request.post_data_json, "temperature": 0, "max_tokens": 120}
+    body = {**(route.request.post_data_json or {}), "temperature": 0, "max_tokens": 60}
     await route.continue_(post_data=body)
 
 
@@ -83,16 +78,16 @@ async def test_a_dropped_document_answers_with_a_citation_that_opens(
 
     await page.route("**/v1/chat/completions", sample_nothing)
     await page.evaluate(RECORD)
-    await ask(page, "What is the ferry of Greifswald called?")
+    await ask(page, "When does the ferry Marmalade leave Greifswald?")
     answer = page.get_by_role("article").last
     await expect(answer).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
     await expect(answer.locator(".error")).to_be_hidden()
-    await expect(answer.locator(".text")).to_contain_text("Marmalade")
+    await expect(answer.locator(".text")).to_contain_text("nine o'clock")
     assert len(await page.evaluate("window.grown")) > 1
 
     await sources(page).get_by_role("button").first.click()
     dialog = page.get_by_role("dialog", name="ferry.md")
-    await expect(dialog.locator("mark")).to_contain_text("Marmalade")
+    await expect(dialog.locator("mark")).to_have_text(QUOTE)
     await expect(dialog.locator("mark")).to_be_in_viewport()
     await expect(dialog.get_by_role("document")).to_contain_text("Children under six travel free.")
 
@@ -103,5 +98,7 @@ async def test_a_large_file_goes_straight_to_storage(blank_page: Page, access: A
     await expect(page.get_by_label("Model", exact=True)).to_have_value(CHAT_MODEL)
     padding = "<!-- nothing to read here -->\n" * 160_000
     large = f"<!doctype html><title>Tides</title><h1>Tides</h1><p>High water is at noon.</p>{padding}"
-    await drop(page, "tides.html", "text/html", large)
+    async with page.expect_request(lambda request: request.method == "PUT") as sent:
+        await drop(page, "tides.html", "text/html", large)
+    assert not (await sent.value).url.startswith(access.base_url.removesuffix("/v1"))
     await expect(upload_row(page, "tides.html")).to_contain_text("Ready", timeout=PATIENCE)

@@ -19,6 +19,7 @@ from local.process import ROOT
 
 pytestmark = pytest.mark.timeout(180)
 
+LOGBOOKS = 6
 TEXT = "# Lighthouse\n\nThe lighthouse keeper is called Ottoline. She paints the tower every seventh year.\n"
 
 
@@ -164,7 +165,9 @@ async def test_an_interrupted_ingestion_completes_after_the_next_start(data: Pat
 
     second = await _start(data / "interrupted")
     async with AsyncOpenAI(base_url=second.access.base_url, api_key=second.access.api_key) as openai:
-        while (counts := (await openai.vector_stores.retrieve(store.id)).file_counts).in_progress:
+        while (  # noqa: ASYNC110 - another process works
+            counts := (await openai.vector_stores.retrieve(store.id)).file_counts
+        ).in_progress:
             await asyncio.sleep(0.2)
         assert (counts.completed, counts.total) == (LOGBOOKS, LOGBOOKS)
         found = await openai.vector_stores.search(store.id, query="keeper of the light", max_num_results=50)
@@ -172,9 +175,6 @@ async def test_an_interrupted_ingestion_completes_after_the_next_start(data: Pat
         places = [(page.file_id, page.content[0].text) for page in found.data]
         assert len(places) == len(set(places)) == 50
     assert await second.end(signal.SIGINT) == 0
-
-
-LOGBOOKS = 6
 
 
 def _logbook(year: int) -> bytes:

@@ -44,14 +44,6 @@ def handle(event, context):
     return {"batchItemFailures": failed}
 """
 
-# The same worker, that waits less for its last batch.
-_WORKER = """
-import sys
-from local.servers import worker
-worker._LAST_BATCH = 1
-worker.main(*sys.argv[1:])
-"""
-
 
 class Sample:
     """The sample function, its notes and its queue."""
@@ -73,7 +65,7 @@ class Sample:
         return await self._launcher.start(
             Program(
                 name=f"sample-{self._notes.parent.name}",
-                argv=[sys.executable, "-c", _WORKER, "sample", self._queue_url],
+                argv=[sys.executable, "-m", "local.servers.worker", "sample", self._queue_url],
                 environment={
                     **self._cloud.environment,
                     "PYTHONPATH": self._path,

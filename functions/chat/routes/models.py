@@ -13,6 +13,12 @@ from shared.providers.catalog import Catalog
 router = APIRouter()
 
 
+class ModelKind(BaseModel):
+    """What OpenAI's object does not say: what a model is for."""
+
+    kind: Literal["chat", "embedding"]
+
+
 class ModelObject(BaseModel):
     """OpenAI's model object; the catalog knows no date of creation."""
 
@@ -20,6 +26,7 @@ class ModelObject(BaseModel):
     object: Literal["model"] = "model"
     created: int = 0
     owned_by: str
+    weir: ModelKind
 
 
 class ModelList(BaseModel):
@@ -47,8 +54,9 @@ async def retrieve_model(request: Request, model: str) -> ModelObject:
 
 
 def _visible(catalog: Catalog, caller: Caller) -> list[ModelObject]:
-    owners: dict[str, str] = {}
+    found: dict[str, ModelObject] = {}
     for provider in catalog.providers:
         for model in provider.models:
-            owners.setdefault(model.name, provider.name)
-    return [ModelObject(id=name, owned_by=owner) for name, owner in owners.items() if caller.may_use(name)]
+            shown = ModelObject(id=model.name, owned_by=provider.name, weir=ModelKind(kind=model.kind))
+            found.setdefault(model.name, shown)
+    return [shown for shown in found.values() if caller.may_use(shown.id)]
