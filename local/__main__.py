@@ -92,8 +92,13 @@ async def _command(options: argparse.Namespace, terminal: Terminal) -> None:
 
 
 async def _introduce(running: Running, terminal: Terminal) -> None:
-    store_id = await prepare(running.access, terminal)
-    await ask(running.access, store_id, terminal)
+    from openai import OpenAIError
+
+    try:
+        store_id = await prepare(running.access, terminal)
+        await ask(running.access, store_id, terminal)
+    except (OpenAIError, TimeoutError) as error:
+        raise LocalError(f"The example documents cannot be asked: {error!r}") from None
     terminal.line(f"\n[green bold]Weir is ready[/] after {terminal.seconds:.1f} s. Ctrl-C stops it.\n")
     terminal.line(_things_to_try(running.access, store_id))
 
