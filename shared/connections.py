@@ -26,10 +26,11 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_valkey(settings: ValkeySettings) -> AsyncIterator[Valkey]:
-    """Valkey with its failure policy. Connections are made when first needed."""
+    """Valkey with its failure policy, connected if it answers."""
     valkey = Valkey(
         settings.valkey_url, cluster=settings.valkey_cluster, timeout_ms=settings.valkey_timeout_ms
     )
+    await valkey.connect()
     try:
         yield valkey
     finally:

@@ -24,6 +24,9 @@ _WAIT = 1
 # Seconds that a batch may still take after SIGTERM, before it is cancelled and its messages are given back.
 _LAST_BATCH = 1
 
+# Seconds that its tasks then have to let go of what they hold, such as the lease of a job.
+_LET_GO = 4
+
 # Seconds until a failed message comes back: this, doubled by each delivery.
 _BACKOFF, _LONGEST_BACKOFF = 2, 60
 
@@ -80,6 +83,7 @@ class Worker:
         try:
             failed = failed_messages(self._handler(event, LambdaContext(self._name)), messages)
         except (_AbandonedError, asyncio.CancelledError):
+            _let_go()
             self._abandon(messages)
         except Exception:
             traceback.print_exc()
@@ -116,14 +120,26 @@ def main(name: str, queue_url: str) -> None:
     leave()
 
 
+# The event loop of the handler that was cancelled.
+_cancelled: list[asyncio.AbstractEventLoop] = []
+
+
 def _cancel(*_: object) -> None:
     """Cancel what the handler's event loop runs, so that it can let go of what it holds."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise _AbandonedError from None
+    _cancelled.append(loop)
     for task in asyncio.all_tasks(loop):
         loop.call_soon_threadsafe(task.cancel)
+
+
+def _let_go() -> None:
+    """Let the tasks of the cancelled handler end: it may have returned before them."""
+    for loop in _cancelled:
+        if tasks := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.wait(tasks, timeout=_LET_GO))
 
 
 if __name__ == "__main__":

@@ -22,22 +22,22 @@ async def deliver(services: Services, composed: Composed, upstream: Buffered) ->
     try:
         answer = orjson.loads(upstream.content)
         message = answer["choices"][0]["message"]
-    except (orjson.JSONDecodeError, LookupError, TypeError) as error:
+        text = content if isinstance(content := message.get("content"), str) else ""
+    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
         raise UpstreamFailure(
             "broken", upstream.deployment.provider.name, "the answer is no chat completion"
         ) from error
-    text = message.get("content") or ""
     content = upstream.content
     if composed.passages:
         message["annotations"] = annotations(text, composed.passages)
         content = orjson.dumps(answer)
-    reported = answer.get("usage")
+    reported = TokenUsage.from_body(answer.get("usage"))
     request = composed.admitted.call.request
     estimate = TokenUsage(prompt=request.estimated_prompt_tokens, completion=estimate_tokens(text))
     settlement = Settlement(
         deployment=upstream.deployment,
-        usage=TokenUsage.from_body(reported) if reported else estimate,
-        estimated=not reported,
+        usage=reported if reported.total else estimate,
+        estimated=not reported.total,
         outcome="completed",
         cache_outcome="off",
     )

@@ -28,13 +28,21 @@ async def embed(services: Services, call: Call[EmbeddingsRequest]) -> BufferedAn
     except UpstreamFailure as failure:
         await refund(services, admitted)
         raise failure.for_caller() from failure
-    reported = orjson.loads(answer.content).get("usage")
+    reported = _usage(answer.content)
     settlement = Settlement(
         deployment=answer.deployment,
-        usage=TokenUsage.from_body(reported) if reported else TokenUsage(prompt=admitted.estimated_tokens),
-        estimated=not reported,
+        usage=reported if reported.total else TokenUsage(prompt=admitted.estimated_tokens),
+        estimated=not reported.total,
         outcome="completed",
         cache_outcome="off",
     )
     await settle(services, admitted, settlement)
     return BufferedAnswer(answer_headers(admitted, answer.deployment), answer.content)
+
+
+def _usage(content: bytes) -> TokenUsage:
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return TokenUsage()
+    return TokenUsage.from_body(answer.get("usage") if isinstance(answer, dict) else None)

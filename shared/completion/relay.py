@@ -112,6 +112,8 @@ class Relay:
             raise self._broken("an event is not JSON") from error
         if not isinstance(chunk, dict) or "error" in chunk:
             raise self._broken("the provider reported an error in the stream")
+        if not _is_chat_chunk(chunk):
+            raise self._broken("an event is no chat chunk")
         return chunk
 
     def _adapt(self, chunk: dict[str, Any]) -> bool:
@@ -147,6 +149,13 @@ class Relay:
 
     def _broken(self, reason: str) -> UpstreamFailure:
         return UpstreamFailure("broken", self._upstream.deployment.provider.name, reason)
+
+
+def _is_chat_chunk(chunk: dict[str, Any]) -> bool:
+    choices = chunk.get("choices") or []
+    return isinstance(choices, list) and all(
+        isinstance(choice, dict) and isinstance(choice.get("delta") or {}, dict) for choice in choices
+    )
 
 
 def error_event(error: WeirError) -> bytes:

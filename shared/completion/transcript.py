@@ -22,11 +22,11 @@ class Transcript:
 
     def read(self, chunk: Mapping[str, Any]) -> None:
         """Take note of one decoded chunk."""
-        if usage := chunk.get("usage"):
-            self.usage = TokenUsage.from_body(usage)
+        if (reported := chunk.get("usage")) and (usage := TokenUsage.from_body(reported)).total:
+            self.usage = usage
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
-            if content := delta.get("content"):
+            if isinstance(content := delta.get("content"), str):
                 (self._content if choice.get("index", 0) == 0 else self._rest).append(content)
             self._rest.extend(_unseen_text(delta))
             if choice.get("finish_reason"):
@@ -40,7 +40,8 @@ class Transcript:
 
 def _unseen_text(delta: Mapping[str, Any]) -> Iterator[str]:
     """Text that is billed as completion beside the content: reasoning, and arguments of tools."""
-    if reasoning := delta.get("reasoning_content"):
+    if isinstance(reasoning := delta.get("reasoning_content"), str):
         yield reasoning
     for call in delta.get("tool_calls") or ():
-        yield (call.get("function") or {}).get("arguments") or ""
+        if isinstance(arguments := (call.get("function") or {}).get("arguments"), str):
+            yield arguments

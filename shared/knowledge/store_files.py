@@ -52,6 +52,11 @@ async def attach_file(
             "attributes": None if attributes is None else Jsonb(dict(attributes)),
         },
     )
+    await _start_anew(connection, vector_store_id, file_id)
+    return await get_store_file(connection, vector_store_id, file_id)
+
+
+async def _start_anew(connection: Connection, vector_store_id: str, file_id: str) -> None:
     await connection.execute(
         """
         UPDATE vector_store_files
@@ -61,7 +66,6 @@ async def attach_file(
         """,
         (vector_store_id, file_id),
     )
-    return await get_store_file(connection, vector_store_id, file_id)
 
 
 async def get_store_file(connection: Connection, vector_store_id: str, file_id: str) -> StoreFile:

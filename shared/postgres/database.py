@@ -32,6 +32,8 @@ class Database:
             timeout=connect_timeout,
             kwargs={"row_factory": dict_row},
             configure=_configure,
+            # A Lambda may sleep for minutes between two calls, and find its connections closed.
+            check=AsyncConnectionPool.check_connection,
         )
 
     async def open(self) -> None:

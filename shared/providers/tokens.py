@@ -8,6 +8,9 @@ from typing import Any
 # Han, kana and Hangul: about one token a character with today's tokenisers; other scripts about one in four.
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
+# Far over any context window; what is more is no count of tokens.
+_MOST = 10**12
+
 
 @dataclass(frozen=True)
 class TokenUsage:
@@ -24,20 +27,25 @@ class TokenUsage:
         return self.prompt + self.completion
 
     @classmethod
-    def from_body(cls, usage: Mapping[str, Any]) -> "TokenUsage":
+    def from_body(cls, usage: object) -> "TokenUsage":
         """Read a provider's usage object.
 
         Cached tokens stand in `prompt_tokens_details` (OpenAI) or `prompt_cache_hit_tokens` (DeepSeek).
         """
-        prompt_details = usage.get("prompt_tokens_details") or {}
-        completion_details = usage.get("completion_tokens_details") or {}
-        cached = prompt_details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0
+        fields: Mapping[str, Any] = usage if isinstance(usage, Mapping) else {}
+        cached = _count(fields.get("prompt_tokens_details"), "cached_tokens")
         return cls(
-            prompt=usage.get("prompt_tokens") or 0,
-            cached=cached,
-            completion=usage.get("completion_tokens") or 0,
-            reasoning=completion_details.get("reasoning_tokens") or 0,
+            prompt=_count(fields, "prompt_tokens"),
+            cached=cached or _count(fields, "prompt_cache_hit_tokens"),
+            completion=_count(fields, "completion_tokens"),
+            reasoning=_count(fields.get("completion_tokens_details"), "reasoning_tokens"),
         )
+
+
+def _count(counts: object, name: str) -> int:
+    """A count of a provider's, which may leave out or garble what it likes; 0 for what is no count."""
+    value = counts.get(name) if isinstance(counts, Mapping) else None
+    return value if isinstance(value, int) and 0 <= value <= _MOST else 0
 
 
 def estimate_tokens(text: str) -> int:

@@ -8,6 +8,7 @@ pause is one per process, so a frozen Valkey delays requests once, not each of t
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from redis.asyncio import Redis
@@ -21,6 +22,8 @@ R = TypeVar("R")
 # Seconds for which Valkey is left alone after a failure.
 PAUSE = 2.0
 
+_CONNECT_SECONDS = 1.0
+
 
 class Valkey:
     """One Valkey, plain or cluster. Cluster rules hold for both: declared keys, one hash tag a script."""
@@ -33,11 +36,21 @@ class Valkey:
         self._timeout = timeout_ms / 1000
         self._closed_until = 0.0
         options: dict[str, Any] = {
-            "socket_connect_timeout": self._timeout,
-            "socket_timeout": self._timeout,
+            # `attempt` bounds a call as a whole; only `connect` waits this long.
+            "socket_connect_timeout": _CONNECT_SECONDS,
+            "socket_timeout": _CONNECT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
         self._client = _connect(url, cluster, options)
+
+    async def connect(self) -> None:
+        """Make the first connection before the first request: with TLS it may take longer than a call may.
+
+        Without Valkey this takes `_CONNECT_SECONDS` at most, and nothing is said: the first call will know.
+        """
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._client.ping()
 
     async def attempt(self, operation: Callable[[Redis], Awaitable[R]]) -> R | None:
         """The operation's result, or `None` when Valkey is slow, gone or being left alone."""

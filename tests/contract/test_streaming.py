@@ -128,8 +128,10 @@ async def test_leaving_early_ends_the_upstream_call_and_bills_what_was_used(benc
         StreamReply([as_events(transcript("openai-text")[:3], done=False)], abort=True),
         StreamReply([as_events(transcript("openai-text")[:3], done=False) + b"data: {oops\n\n"]),
         StreamReply([as_events([*transcript("openai-text")[:3], {"error": {"message": "busy"}}])]),
+        StreamReply([as_events([*transcript("openai-text")[:3], {"choices": ["no choice"]}])]),
+        StreamReply([as_events([*transcript("openai-text")[:3], 7])]),
     ],
-    ids=["ends early", "breaks off", "not JSON", "error event"],
+    ids=["ends early", "breaks off", "not JSON", "error event", "no choice", "no object"],
 )
 async def test_a_broken_stream_ends_with_an_error_event_and_no_done(bench, call, reply) -> None:
     bench.first.replies = [reply]
@@ -162,6 +164,31 @@ COMPLETION = Reply(
         "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
     }
 )
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"choices": []}, {"choices": [{"message": "no object"}]}, "text", [], None]
+)
+async def test_what_is_no_completion_is_our_error_not_a_crash(bench, call, body) -> None:
+    bench.first.replies = bench.second.replies = [Reply(body)]
+
+    with pytest.raises(UpstreamError):
+        await complete(bench.services, call())
+
+
+@pytest.mark.parametrize(
+    "usage", ["many", [], {"prompt_tokens": -1, "completion_tokens": "7", "prompt_tokens_details": 3}]
+)
+async def test_garbled_usage_does_not_cost_the_answer(bench, call, usage) -> None:
+    bench.first.replies = [Reply({**COMPLETION.body, "usage": usage})]
+
+    answer = await complete(bench.services, call())
+
+    assert json.loads(answer.content)["usage"] == usage
+    [record] = bench.records
+    assert record.outcome == "completed"
+    assert record.estimated
+    assert record.cost_microdollars > 0
 
 
 async def test_a_request_at_fault_is_not_tried_elsewhere(bench, call) -> None:
