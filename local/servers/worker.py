@@ -50,11 +50,21 @@ class Worker:
         self._sqs = client("sqs")
         self._arn = self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
         self._stopping = False
+        self._cancelled: asyncio.AbstractEventLoop | None = None
 
     def stop(self, *_: object) -> None:
         """Take no further batch, and cancel the current one after `_LAST_BATCH` seconds."""
         self._stopping = True
         signal.alarm(_LAST_BATCH)
+
+    def cancel(self, *_: object) -> None:
+        """Cancel what the handler's event loop runs, so that it can let go of what it holds."""
+        try:
+            self._cancelled = asyncio.get_running_loop()
+        except RuntimeError:
+            raise _AbandonedError from None
+        for task in asyncio.all_tasks(self._cancelled):
+            self._cancelled.call_soon_threadsafe(task.cancel)
 
     def run(self) -> None:
         """Work until stopped."""
@@ -83,7 +93,6 @@ class Worker:
         try:
             failed = failed_messages(self._handler(event, LambdaContext(self._name)), messages)
         except (_AbandonedError, asyncio.CancelledError):
-            _let_go()
             self._abandon(messages)
         except Exception:
             traceback.print_exc()
@@ -91,6 +100,9 @@ class Worker:
         self._settle(messages, failed)
 
     def _abandon(self, messages: Iterable[Message]) -> NoReturn:
+        # A handler that gathers its tasks returns when the first of them is cancelled.
+        if self._cancelled and (tasks := asyncio.all_tasks(self._cancelled)):
+            self._cancelled.run_until_complete(asyncio.wait(tasks, timeout=_LET_GO))
         for message in messages:
             self._give_back(message, seconds=0)
         leave()
@@ -112,34 +124,12 @@ class Worker:
 def main(name: str, queue_url: str) -> None:
     """Work until SIGTERM."""
     worker = Worker(name, queue_url, load(name))
-    signal.signal(signal.SIGALRM, _cancel)
+    signal.signal(signal.SIGALRM, worker.cancel)
     signal.signal(signal.SIGTERM, worker.stop)
     sys.stdout.write(f"{name} {TAKES_EVENTS}\n")
     sys.stdout.flush()
     worker.run()
     leave()
-
-
-# The event loop of the handler that was cancelled.
-_cancelled: list[asyncio.AbstractEventLoop] = []
-
-
-def _cancel(*_: object) -> None:
-    """Cancel what the handler's event loop runs, so that it can let go of what it holds."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        raise _AbandonedError from None
-    _cancelled.append(loop)
-    for task in asyncio.all_tasks(loop):
-        loop.call_soon_threadsafe(task.cancel)
-
-
-def _let_go() -> None:
-    """Let the tasks of the cancelled handler end: it may have returned before them."""
-    for loop in _cancelled:
-        if tasks := asyncio.all_tasks(loop):
-            loop.run_until_complete(asyncio.wait(tasks, timeout=_LET_GO))
 
 
 if __name__ == "__main__":

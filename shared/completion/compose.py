@@ -11,6 +11,7 @@ from shared.errors import InvalidRequestError
 from shared.knowledge.context import build_context
 from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
+from shared.knowledge.stores import note_use
 from shared.providers.catalog import ChatModel
 
 # Of a model's context window, the share that sources may fill, and the most they ever fill (tokens): beyond
@@ -70,13 +71,17 @@ async def _find(
         filters=options.filters,
         score_threshold=options.score_threshold,
     )
-    return await search(
+    found = await search(
         services.database,
         services.embedder(caller),
         caller.tenant_id,
         query,
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
     )
+    async with services.database.tenant(caller.tenant_id) as connection:
+        for vector_store_id in options.vector_store_ids:
+            await note_use(connection, vector_store_id, admitted.call.started)
+    return found
 
 
 def _budget(models: Sequence[ChatModel]) -> int:

@@ -87,6 +87,17 @@ async def mark_uploaded(connection: Connection, file_id: str, bytes: int) -> Sto
     return None if row is None else _stored(row)
 
 
+async def lock_file(connection: Connection, file_id: str) -> None:
+    """Hold a file for this transaction. Whoever changes a file and its places in stores takes it first.
+
+    Raises:
+        NotFoundError: The tenant has no such file.
+    """
+    cursor = await connection.execute("SELECT 1 FROM files WHERE file_id = %s FOR UPDATE", (file_id,))
+    if await cursor.fetchone() is None:
+        raise no_such_file(file_id)
+
+
 async def delete_file(connection: Connection, file_id: str) -> StoredFile | None:
     """Delete the record, and with it what hangs on it in every store; `None` if there was none.
 

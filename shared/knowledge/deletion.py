@@ -3,7 +3,7 @@
 from shared.aws.objects import Objects
 from shared.files.keys import file_prefix, text_key
 from shared.files.records import delete_file as delete_record
-from shared.files.records import no_such_file
+from shared.files.records import lock_file
 from shared.knowledge.store_files import detach_everywhere
 from shared.postgres.database import Database
 
@@ -18,8 +18,9 @@ async def delete_file(database: Database, objects: Objects, *, tenant_id: str, f
         NotFoundError: The tenant has no such file.
     """
     async with database.tenant(tenant_id) as connection:
+        # First, as attaching does: in another order the two could wait for each other.
+        await lock_file(connection, file_id)
         await detach_everywhere(connection, tenant_id=tenant_id, file_id=file_id)
-        if await delete_record(connection, file_id) is None:
-            raise no_such_file(file_id)
+        await delete_record(connection, file_id)
     stored = [item.key async for item in objects.keys(file_prefix(tenant_id, file_id))]
     await objects.delete(*stored, text_key(tenant_id, file_id))

@@ -35,12 +35,16 @@ class UsageOutbox:
         self._log = log
         self._pending: list[UsageRecord] = []
         self._sender: asyncio.Task[None] | None = None
+        # One send at a time: two would send, and then drop, records of each other.
+        self._sending = asyncio.Lock()
 
     async def put(self, record: UsageRecord) -> None:
         """Accept a record. Never raises: what cannot be sent goes to the log whole, for later replay."""
         self._pending.append(record)
         if self._delivery == "inline":
-            await self._send_once()
+            if not await self._send_once():
+                # It is tried again with the next record, which may never come.
+                self._log_whole(record)
         elif self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all())
 
@@ -65,17 +69,22 @@ class UsageOutbox:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _send_once(self) -> bool:
-        batch = tuple(self._pending[:_BATCH])
-        try:
-            await self._queue.send([UsageBatch(records=batch)])
-        except Exception:
-            # Whatever keeps SQS from taking records, the answer they belong to is already given.
-            self._log.exception("usage records not sent yet", extra={"waiting": len(self._pending)})
-            return False
-        del self._pending[: len(batch)]
+        async with self._sending:
+            batch = tuple(self._pending[:_BATCH])
+            try:
+                if batch:
+                    await self._queue.send([UsageBatch(records=batch)])
+            except Exception:
+                # Whatever keeps SQS from taking records, the answer they belong to is already given.
+                self._log.exception("usage records not sent yet", extra={"waiting": len(self._pending)})
+                return False
+            del self._pending[: len(batch)]
         return True
 
     def _give_up(self, count: int) -> None:
         for record in self._pending[: max(0, count)]:
-            self._log.error("usage record not sent", extra={"record": record.model_dump(mode="json")})
+            self._log_whole(record)
         del self._pending[: max(0, count)]
+
+    def _log_whole(self, record: UsageRecord) -> None:
+        self._log.error("usage record not sent", extra={"record": record.model_dump(mode="json")})

@@ -159,16 +159,21 @@ async def test_an_interrupted_ingestion_completes_after_the_next_start(data: Pat
         for year in range(1900, 1900 + LOGBOOKS):
             file = await openai.files.create(file=(f"{year}.md", _logbook(year)), purpose="assistants")
             await openai.vector_stores.files.create(store.id, file_id=file.id)
-        counts = (await openai.vector_stores.retrieve(store.id)).file_counts
+        while not (  # noqa: ASYNC110 - another process works
+            counts := (await openai.vector_stores.retrieve(store.id)).file_counts
+        ).completed:
+            await asyncio.sleep(0.02)
         assert counts.in_progress > 0, "all done before it could be interrupted: make the logbooks longer"
     assert await first.end(signal.SIGINT) == 0
 
     second = await _start(data / "interrupted")
     async with AsyncOpenAI(base_url=second.access.base_url, api_key=second.access.api_key) as openai:
-        while (  # noqa: ASYNC110 - another process works
-            counts := (await openai.vector_stores.retrieve(store.id)).file_counts
-        ).in_progress:
-            await asyncio.sleep(0.2)
+        # Sooner than a lease ends: the stopped worker let go of the jobs that it held.
+        async with asyncio.timeout(50):
+            while (  # noqa: ASYNC110 - another process works
+                counts := (await openai.vector_stores.retrieve(store.id)).file_counts
+            ).in_progress:
+                await asyncio.sleep(0.2)
         assert (counts.completed, counts.total) == (LOGBOOKS, LOGBOOKS)
         found = await openai.vector_stores.search(store.id, query="keeper of the light", max_num_results=50)
         # Each logbook is one chunk per day; a day found twice would be a doubled one.

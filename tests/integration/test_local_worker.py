@@ -19,11 +19,15 @@ import asyncio, json, os, time
 
 loop = asyncio.new_event_loop()
 
-async def hang():
+async def hold():
     try:
         await asyncio.sleep(60)
     finally:
+        await asyncio.sleep(0.1)
         print("let go", flush=True)
+
+async def hang():
+    await asyncio.gather(hold(), asyncio.sleep(60))
 
 def handle(event, context):
     failed = []
