@@ -26,6 +26,7 @@ async def test_text_appears_before_the_answer_is_complete(page: Page, server: St
             b"data: [DONE]\n\n",
         ]
     ]
+    await page.get_by_label("Vector store", exact=True).select_option("")
     await ask(page, "Hello?")
     article = page.get_by_role("article").last
     text = article.locator(".text")

@@ -40,10 +40,20 @@ async def test_a_dropped_file_is_uploaded_and_becomes_ready(page: Page, server: 
     assert server.uploads == [("handbook.md", 31)]
 
 
+async def test_the_first_visit_asks_the_documents_and_a_choice_of_none_is_kept(page: Page) -> None:
+    picker = page.get_by_label("Vector store", exact=True)
+    await expect(picker).to_have_value("vs-1")
+    await picker.select_option("")
+    await page.reload()
+    await expect(picker.locator("option")).to_have_count(2)
+    await expect(picker).to_have_value("")
+
+
 async def test_without_a_store_an_upload_makes_one_and_asks_it(page: Page, server: StandIn) -> None:
     server.let_body_in.set()
     server.ingestion.finish.set()
     notes = file_payload("notes.txt", "text/plain", b"Water flows.")
+    await page.get_by_label("Vector store", exact=True).select_option("")
     await page.get_by_label("choose files").set_input_files([notes])
     await expect(upload_row(page, "notes.txt")).to_contain_text("Ready")
     await expect(page.get_by_label("Vector store", exact=True)).to_have_value("vs-2")

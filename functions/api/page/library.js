@@ -21,9 +21,10 @@ export async function loadModels() {
   fill(byId("model"), models.map(({ id }) => new Option(id)), wanted);
 }
 
-/** Fills the picker of vector stores, keeping the choice or taking the wanted one. */
+/** Fills the picker of vector stores, keeping the choice or taking the wanted one; on the first visit, the newest. */
 export async function loadStores(wanted = byId("store").value || localStorage.getItem(STORE)) {
   stores = await listAll("vector_stores");
+  wanted ??= stores[0]?.id;
   const options = stores.map(({ id, name }) => new Option(name || id, id));
   fill(byId("store"), [new Option("None: answer without documents", ""), ...options], wanted);
   keepStore();
