@@ -27,8 +27,7 @@ def main(port: int) -> None:
     settings.n_ctx = CONTEXT_WINDOW * _PLACES
     settings.n_parallel = _PLACES
     settings.n_predict = _LONGEST_ANSWER
-    # The likeliest words, and no endless repetition, unless a request asks otherwise: so small a model is lost
-    # once it strays.
+    # The likeliest words, unless a request asks otherwise: so small a model is lost once it strays.
     settings.sampling.temp = 0.0
     # "DRY": the more words repeat what was just said, the less likely is the next of them.
     settings.sampling.dry_multiplier = 0.8
