@@ -147,6 +147,23 @@ async def test_a_stream_comes_in_pieces_and_ends_with_usage_when_asked(sdk) -> N
     assert chunks[-1].usage.completion_tokens > 1
 
 
+async def test_a_caller_who_leaves_is_billed_for_what_was_said(sdk, queues) -> None:
+    stream = await sdk.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Tell a long story."}],
+        max_tokens=2000,
+        stream=True,
+    )
+    async for chunk in stream:
+        if chunk.choices and chunk.choices[0].delta.content:
+            break
+    await stream.close()
+
+    [record] = await records(queues.usage)
+    assert (record.outcome, record.estimated) == ("cancelled", True)
+    assert 0 < record.completion_tokens < 2000
+
+
 async def test_embeddings_are_the_models(sdk, queues) -> None:
     answer = await sdk.embeddings.create(model="use-multilingual-v3", input=["a weir", "堰"])
 
