@@ -34,6 +34,9 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
             return StreamedAnswer(answer_headers(admitted, under_way.deployment), relay.events())
         whole = await services.router.send(admitted.deployments, _PATH, composed.body)
         return await deliver(services, composed, whole)
-    except (UpstreamFailure, WeirError) as failure:
+    except WeirError:
         await refund(services, admitted)
-        raise (failure.for_caller() if isinstance(failure, UpstreamFailure) else failure) from failure
+        raise
+    except UpstreamFailure as failure:
+        await refund(services, admitted)
+        raise failure.for_caller() from failure

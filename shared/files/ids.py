@@ -22,11 +22,6 @@ def new_id(prefix: Prefix, now: datetime) -> str:
     return prefix + "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
 
 
-def id_pattern(prefix: Prefix) -> str:
-    """The regular expression that an id of this kind matches, anchored."""
-    return rf"^{prefix}{_SHAPE}$"
-
-
 def is_id(prefix: Prefix, value: str) -> bool:
     """Whether `value` could be an id of this kind."""
     return re.fullmatch(prefix + _SHAPE, value) is not None

@@ -57,13 +57,6 @@ async def get_file(connection: Connection, file_id: str) -> StoredFile:
     return _stored(row)
 
 
-async def find_by_source_url(connection: Connection, source_url: str) -> StoredFile | None:
-    """The file that was scraped from this URL, if any."""
-    cursor = await connection.execute("SELECT * FROM files WHERE source_url = %s", (source_url,))
-    row = await cursor.fetchone()
-    return None if row is None else _stored(row)
-
-
 async def list_files(
     connection: Connection, request: PageRequest, *, purpose: Purpose | None = None
 ) -> Page[StoredFile]:

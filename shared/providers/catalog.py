@@ -14,7 +14,7 @@ price = { input = "0", output = "0" }
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -125,11 +125,6 @@ class Catalog(_Row):
         """This catalog with the other's providers added or put in place of those of the same name."""
         merged = {provider.name: provider for provider in (*self.providers, *other.providers)}
         return Catalog(providers=tuple(merged.values()))
-
-    def only(self, names: Iterable[str]) -> "Catalog":
-        """Those providers whose name is among `names`."""
-        kept = frozenset(names)
-        return Catalog(providers=tuple(p for p in self.providers if p.name in kept))
 
     def deployments(self) -> Mapping[str, tuple[Deployment, ...]]:
         """Deployments by every name, alias and `provider/name` that reaches them, in catalog order."""

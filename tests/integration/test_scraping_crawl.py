@@ -16,7 +16,7 @@ from local.components.storage import QueueUrls
 from shared.aws.clients import call, client
 from shared.aws.objects import Objects
 from shared.files.models import StoredFile
-from shared.files.records import find_by_source_url, get_file
+from shared.files.records import get_file
 from shared.knowledge.store_files import get_store_file
 from shared.knowledge.store_models import NewVectorStore, StoreSettings
 from shared.knowledge.stores import create_store, delete_store
@@ -168,9 +168,10 @@ class Crawler:
 
     async def file(self, url: str) -> StoredFile:
         async with self.database.tenant(self.tenant_id) as connection:
-            file = await find_by_source_url(connection, url)
-        assert file is not None
-        return file
+            cursor = await connection.execute("SELECT file_id FROM files WHERE source_url = %s", (url,))
+            row = await cursor.fetchone()
+            assert row is not None
+            return await get_file(connection, row["file_id"])
 
     async def delayed(self) -> int:
         """Messages in the queue that are not to be had yet."""
