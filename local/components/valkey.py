@@ -8,9 +8,16 @@ from redis.exceptions import RedisError
 
 from local.process import Launcher, LocalError, Program, free_port
 
+_SLOTS = 16_384
 
-async def start_valkey(directory: Path, launcher: Launcher) -> str:
+
+async def start_valkey(directory: Path, launcher: Launcher, *, cluster: bool = False) -> str:
     """Start a server whose snapshot is in `directory`: what it held is there again after a clean stop.
+
+    Args:
+        directory: Where it keeps its snapshot.
+        launcher: What runs it.
+        cluster: Start a cluster of this one node, which holds scripts and keys to a cluster's rules.
 
     Returns:
         Its `redis://` URL.
@@ -21,11 +28,35 @@ async def start_valkey(directory: Path, launcher: Launcher) -> str:
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     port = free_port()
     options = {"bind": "127.0.0.1", "port": str(port), "dir": str(directory), "save": "60 1"}
+    if cluster:
+        options |= {"cluster-enabled": "yes", "cluster-port": str(free_port())}
     settings = [word for name, value in options.items() for word in (f"--{name}", value)]
-    child = await launcher.start(Program(name="valkey", argv=[_binary(), *settings]))
+    child = await launcher.start(
+        Program(name="valkey-cluster" if cluster else "valkey", argv=[_binary(), *settings])
+    )
     url = f"redis://127.0.0.1:{port}"
     await child.ready(lambda: _answers(url))
+    if cluster:
+        await _own_all_slots(url)
+        await child.ready(lambda: _cluster_is_up(url))
     return url
+
+
+async def _own_all_slots(url: str) -> None:
+    client = Redis.from_url(url)
+    try:
+        if not await _cluster_is_up(url):
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, _SLOTS - 1)
+    finally:
+        await client.aclose()
+
+
+async def _cluster_is_up(url: str) -> bool:
+    client = Redis.from_url(url)
+    try:
+        return b"cluster_state:ok" in await client.execute_command("CLUSTER", "INFO")
+    finally:
+        await client.aclose()
 
 
 async def _answers(url: str) -> bool:

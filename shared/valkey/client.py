@@ -52,13 +52,18 @@ class Valkey:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._client.ping()
 
-    async def attempt(self, operation: Callable[[Redis], Awaitable[R]]) -> R | None:
-        """The operation's result, or `None` when Valkey is slow, gone or being left alone."""
+    async def attempt(self, operation: Callable[[Redis], Awaitable[R]], *, waits_ms: int = 0) -> R | None:
+        """The operation's result, or `None` when Valkey is slow, gone or being left alone.
+
+        Args:
+            operation: What to ask of it.
+            waits_ms: How long the operation itself waits on the server (`BLOCK`), beyond a call's usual time.
+        """
         now = time.monotonic()
         if now < self._closed_until:
             return None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout + waits_ms / 1000):
                 return await operation(self._client)
         except (RedisError, OSError, TimeoutError):
             self._closed_until = time.monotonic() + PAUSE

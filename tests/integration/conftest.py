@@ -20,6 +20,7 @@ from local.process import Launcher
 from shared.aws.clients import _session, client
 from shared.aws.objects import Objects
 from shared.postgres.database import Database
+from shared.valkey.client import Valkey
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +69,25 @@ async def tenant_id(database: Database) -> str:
 @pytest.fixture(scope="session")
 async def valkey_url(data: Path, launcher: Launcher) -> str:
     return await start_valkey(data / "valkey", launcher)
+
+
+@pytest.fixture(scope="session")
+async def valkey_cluster_url(data: Path, launcher: Launcher) -> str:
+    """A Valkey in cluster mode, which holds scripts and keys to a cluster's rules."""
+    return await start_valkey(data / "valkey-cluster", launcher, cluster=True)
+
+
+@pytest.fixture(scope="session", params=["plain", "cluster"])
+async def valkey(
+    request: pytest.FixtureRequest, valkey_url: str, valkey_cluster_url: str
+) -> AsyncIterator[Valkey]:
+    """A connected Valkey, once plain and once in cluster mode."""
+    cluster = request.param == "cluster"
+    # A busy machine must not pass for a slow Valkey.
+    running = Valkey(valkey_cluster_url if cluster else valkey_url, cluster=cluster, timeout_ms=2000)
+    await running.connect()
+    yield running
+    await running.close()
 
 
 @pytest.fixture(scope="session")
