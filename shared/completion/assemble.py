@@ -1,7 +1,7 @@
 """One answer in both its forms: the chunks of a stream, and the whole completion.
 
-An answer that was streamed is cached whole, and a whole answer is given to who asked for a stream, each with its
-reasoning, tool calls and usage.
+An answer that was streamed is cached whole, and a whole answer is given to who asked for a stream, each with
+its reasoning, tool calls and usage.
 """
 
 from collections.abc import Iterator, Mapping

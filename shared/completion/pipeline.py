@@ -3,6 +3,8 @@
 admit -> compose -> route -> stream (or deliver) -> settle
 """
 
+import asyncio
+
 from shared.completion.admit import admit
 from shared.completion.answer import Answer, StreamedAnswer
 from shared.completion.call import Call
@@ -13,6 +15,7 @@ from shared.completion.refund import refund
 from shared.completion.relay import Relay
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
+from shared.completion.settle import abandoned, settle
 from shared.errors import WeirError
 from shared.providers.failures import UpstreamFailure
 
@@ -34,6 +37,9 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
             return StreamedAnswer(answer_headers(admitted, under_way.deployment), relay.events())
         whole = await services.router.send(admitted.deployments, _PATH, composed.body)
         return await deliver(services, composed, whole)
+    except asyncio.CancelledError:
+        await settle(services, admitted, abandoned(admitted))
+        raise
     except WeirError:
         await refund(services, admitted)
         raise

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from shared.completion.call import Admitted, RequestT
+from shared.completion.request import ChatRequest
 from shared.completion.services import Services
 from shared.ledger.prices import cost_microdollars
 from shared.ledger.usage import CacheOutcome, Outcome, UsageRecord
@@ -54,6 +55,18 @@ async def settle(services: Services, admitted: Admitted[RequestT], settlement: S
             first_token_ms=settlement.first_token_ms,
             created_at=call.started,
         )
+    )
+
+
+def abandoned(admitted: Admitted[ChatRequest]) -> Settlement:
+    """The end of a call whose caller left before a token came: the provider has read the prompt at most."""
+    prompt = admitted.call.request.estimated_prompt_tokens
+    return Settlement(
+        deployment=admitted.deployments[0],
+        usage=TokenUsage(prompt=prompt),
+        estimated=True,
+        outcome="cancelled",
+        cache_outcome="off",
     )
 
 

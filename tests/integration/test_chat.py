@@ -164,6 +164,18 @@ async def test_a_caller_who_leaves_is_billed_for_what_was_said(sdk, queues) -> N
     assert 0 < record.completion_tokens < 2000
 
 
+async def test_a_caller_who_leaves_a_whole_answer_is_billed_for_the_prompt(sdk, queues) -> None:
+    messages = [{"role": "user", "content": "Tell me a long story about a river and its weirs."}]
+    with pytest.raises(openai.APITimeoutError):
+        await sdk.with_options(timeout=0.3, max_retries=0).chat.completions.create(
+            model=MODEL, messages=messages, max_tokens=400
+        )
+    [record] = await records(queues.usage)
+    assert record.outcome == "cancelled"
+    assert record.prompt_tokens > 0
+    assert record.completion_tokens == 0
+
+
 async def test_embeddings_are_the_models(sdk, queues) -> None:
     answer = await sdk.embeddings.create(model="use-multilingual-v3", input=["a weir", "堰"])
 
