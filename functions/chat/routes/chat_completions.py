@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from chat.incoming import call_of, connections_of
+from chat.openapi import body_of
 from shared.completion.answer import StreamedAnswer
 from shared.completion.pipeline import complete
 from shared.completion.request import ChatRequest
@@ -16,7 +17,7 @@ router = APIRouter()
 _CLIENT_CLOSED_REQUEST = 499
 
 
-@router.post("/v1/chat/completions", response_class=Response)
+@router.post("/v1/chat/completions", response_class=Response, openapi_extra=body_of(ChatRequest))
 async def create_chat_completion(request: Request) -> Response:
     """OpenAI's chat completions, with `weir.knowledge` for answers from documents."""
     call = await call_of(request, ChatRequest, "/v1/chat/completions")

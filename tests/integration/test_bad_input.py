@@ -1,0 +1,144 @@
+"""Input of every kind is answered, never with a 5xx: made from the OpenAPI documents of both functions."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.app import create_app as create_api
+from chat.settings import ChatSettings
+from shared.limits.keys import NewKey, create_key
+from shared.telemetry import logger
+from tests.contract.upstream import Reply, running_upstream
+from tests.integration.test_chat import serving
+
+pytest_plugins = ["tests.integration.api_fixtures"]
+pytestmark = pytest.mark.usefixtures("aws")
+
+_FEW = settings(
+    max_examples=15,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _fuzz(document: dict[str, Any], url: str, key: str, skipped: Callable[[str], bool]) -> list[str]:
+    """Call every operation with what its schema allows and what it forbids; the paths that were called."""
+    called: list[str] = []
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        operation = result.ok()
+        if skipped(operation.path):
+            continue
+        called.append(operation.path)
+        modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+
+        @given(case=st.one_of([operation.as_strategy(generation_mode=mode) for mode in modes]))
+        @_FEW
+        def ask(case: schemathesis.Case) -> None:
+            answer = case.call(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+            assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+
+        ask()
+    return called
+
+
+async def test_the_api_never_breaks(api, new_member) -> None:
+    admin = await new_member("admin")
+    document = create_api(api.services, logger("test")).openapi()
+    called = await asyncio.to_thread(
+        _fuzz, document, api.url, admin.api_key, lambda path: not path.startswith("/v1")
+    )
+    assert "/v1/vector_stores" in called
+
+
+CATALOG = """
+[[providers]]
+name = "loopback"
+base_url = "{url}"
+secret = "none"
+[[providers.models]]
+kind = "chat"
+name = "test-model"
+context_window = 8192
+abilities = ["vision", "tools", "json_object", "json_schema", "thinking"]
+price = {{ input = "1", output = "2" }}
+"""
+
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
+
+@pytest.fixture
+async def chat_url(database_url, valkey_url, queues, tmp_path, monkeypatch) -> AsyncIterator[str]:
+    monkeypatch.setenv("TEST_DATABASE_URL", database_url)
+    async with running_upstream() as upstream:
+        upstream.replies = [Reply(COMPLETION)]
+        catalog = tmp_path / "catalog.toml"
+        catalog.write_text(CATALOG.format(url=upstream.url))
+        chat = ChatSettings(
+            database_secret="env:TEST_DATABASE_URL",
+            valkey_url=valkey_url,
+            valkey_timeout_ms=2000,
+            usage_queue_url=queues.usage,
+            catalog=str(catalog),
+            provider_secrets="env:NO_SUCH_{PROVIDER}",
+        )
+        async with serving(chat) as url:
+            yield url.removesuffix("/v1")
+
+
+async def _chat_document(url: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/openapi.json") as answer:
+        document: dict[str, Any] = await answer.json()
+        return document
+
+
+async def test_chat_never_breaks(chat_url, database, tenant_id) -> None:
+    async with database.tenant(tenant_id) as connection:
+        key = (await create_key(connection, NewKey(tenant_id=tenant_id, name="test"))).plaintext
+    document = await _chat_document(chat_url)
+    called = await asyncio.to_thread(_fuzz, document, chat_url, key, lambda path: False)
+    assert "/v1/chat/completions" in called
+
+
+# Bodies that reach the pipeline: the model is there, and everything else is anything.
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=10,
+)
+_FIELDS = st.sampled_from(
+    [
+        "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "tools", "tool_choice",
+        "response_format", "temperature", "n", "weir", "user", "metadata", "logprobs", "stop",
+    ]
+)  # fmt: skip
+
+
+async def test_chat_bodies_never_break(chat_url, database, tenant_id) -> None:
+    async with database.tenant(tenant_id) as connection:
+        key = (await create_key(connection, NewKey(tenant_id=tenant_id, name="test"))).plaintext
+    usual = {"model": "test-model", "messages": [{"role": "user", "content": "Hello"}]}
+
+    @given(fields=st.dictionaries(_FIELDS, _JSON, max_size=4))
+    @settings(_FEW, max_examples=150)
+    def ask(fields: dict[str, Any]) -> None:
+        body = json.dumps({**usual, **fields})
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        answer = requests.post(f"{chat_url}/v1/chat/completions", data=body, headers=headers, timeout=30)
+        assert answer.status_code < 500, (body, answer.text)
+
+    await asyncio.to_thread(ask)
