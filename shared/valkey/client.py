@@ -1,12 +1,11 @@
 """Valkey behind one failure policy: slow or gone, it costs one short pause, then nothing.
 
-A call that times out or cannot connect opens the breaker for `PAUSE` seconds, in which every call answers
-`None` at once; after it one call tries again. Callers take `None` for "not known" and go on without. The
-pause is one per process, so a frozen Valkey delays requests once, not each of them.
+A call that times out or cannot connect is the last: from then on every call answers `None` at once, while a
+task asks each `PROBE_SECONDS` whether Valkey is back. Callers take `None` for "not known" and go on without.
+So a frozen Valkey delays the requests of one moment, once, and no request is used to find out.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -19,8 +18,7 @@ from redis.exceptions import RedisError
 
 R = TypeVar("R")
 
-# Seconds for which Valkey is left alone after a failure.
-PAUSE = 2.0
+PROBE_SECONDS = 1.0
 
 _CONNECT_SECONDS = 1.0
 
@@ -34,7 +32,7 @@ class Valkey:
         timeout_ms: Longest a call may take before the request goes on without it.
         """
         self._timeout = timeout_ms / 1000
-        self._closed_until = 0.0
+        self._probe: asyncio.Task[None] | None = None
         options: dict[str, Any] = {
             # `attempt` bounds a call as a whole; only `connect` waits this long.
             "socket_connect_timeout": _CONNECT_SECONDS,
@@ -59,19 +57,31 @@ class Valkey:
             operation: What to ask of it.
             waits_ms: How long the operation itself waits on the server (`BLOCK`), beyond a call's usual time.
         """
-        now = time.monotonic()
-        if now < self._closed_until:
+        if self._probe is not None:
             return None
         try:
             async with asyncio.timeout(self._timeout + waits_ms / 1000):
                 return await operation(self._client)
         except (RedisError, OSError, TimeoutError):
-            self._closed_until = time.monotonic() + PAUSE
+            # Of all calls that fail in this moment, one begins to ask.
+            self._probe = self._probe or asyncio.create_task(self._until_it_answers())
             return None
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait([self._probe])
         await self._client.aclose()
+
+    async def _until_it_answers(self) -> None:
+        back = False
+        while not back:
+            await asyncio.sleep(PROBE_SECONDS)
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    back = bool(await self._client.ping())
+        self._probe = None
 
 
 def _connect(url: str, cluster: bool, options: dict[str, Any]) -> Redis:

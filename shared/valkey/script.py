@@ -1,6 +1,6 @@
 """A Lua script in a file of its own, run in one step on plain Valkey and on a cluster alike.
 
-Rules of a script: every key it touches is declared, all its keys share one hash tag, and time is the server's.
+Rules of a script: every key is declared, all keys share one hash tag, and time is the server's.
 """
 
 import hashlib
