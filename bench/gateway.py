@@ -1,189 +1,138 @@
-"""What Weir adds to a call: the same request to a provider directly and through the chat function, in turn.
+"""Weir beside LiteLLM's proxy and Portkey's gateway in one run, before the same provider.
 
-Everything is on as in production: a key in PostgreSQL and Valkey, limits of that key, one usage record per
-request to SQS. The provider answers at once from a process of its own, so the difference is Weir's.
+The provider answers at once from a process of its own, so what is added to a direct call is the gateway's.
+Weir has all on as in production (`bench/weir.py`); the others have less (`bench/peers.py`). Each is one
+process and is asked in turn with the others. Other work on the machine makes all figures worse.
+
+    python -m bench.gateway [--without-peers] [--rounds 300]
 """
 
+import argparse
 import asyncio
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
-from local.components.cloud import install_cloud, start_cloud
-from local.components.models import answers
-from local.components.postgres import start_postgres
-from local.components.storage import Deployment
-from local.components.valkey import start_valkey
-from local.process import Launcher, Program, free_port
-from shared.limits.keys import NewKey, create_key, create_tenant
-from shared.postgres.database import Database
+from bench.load import CONNECTIONS, Target, Timing, hits, in_turn, throughput
+from bench.peers import litellm, portkey
+from bench.upstream import EVENTS
+from bench.weir import weir
+from local.process import Child, Launcher, LocalError, Program, free_port
 
-ROUNDS = 400
-CONNECTIONS = 16
-CONCURRENT_REQUESTS = 3000
+_START_SECONDS = 120
 
-_CATALOG = """
-[[providers]]
-name = "bench"
-base_url = "http://127.0.0.1:{port}/v1"
-secret = "none"
-[[providers.models]]
-kind = "chat"
-name = "bench"
-context_window = 8192
-price = {{ input = "1", output = "2" }}
-"""
+Samples = Mapping[str, Sequence[Timing]]
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where a request goes, and with what key."""
+class Running:
+    """A gateway that answers, and the seconds from its start to its first answer."""
 
-    url: str
-    key: str
-
-    async def ask(self, session: aiohttp.ClientSession, *, stream: bool) -> tuple[float, float]:
-        """Milliseconds to the first byte and to the last."""
-        body = {"model": "bench", "messages": [{"role": "user", "content": "What is a weir?"}]}
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        data = _json({**body, "stream": True} if stream else body)
-        started = time.perf_counter()
-        async with session.post(f"{self.url}/chat/completions", data=data, headers=headers) as answer:
-            answer.raise_for_status()
-            first = 0.0
-            async for _ in answer.content.iter_any():
-                first = first or time.perf_counter()
-        return (first - started) * 1000, (time.perf_counter() - started) * 1000
+    target: Target
+    child: Child
+    start_seconds: float
 
 
-@asynccontextmanager
-async def targets(directory: Path) -> AsyncIterator[tuple[Target, Target]]:
-    """The provider itself, and the chat function in front of it."""
-    async with Launcher(directory / "logs") as launcher:
-        await install_cloud()
-        urls, valkey, cloud = await asyncio.gather(
-            start_postgres(directory / "postgres", launcher, durable=False),
-            start_valkey(directory / "valkey", launcher),
-            start_cloud(directory / "cloud", launcher),
-        )
-        deployment = Deployment(cloud)
-        queues = await deployment.queues("bench")
-        await deployment.secret("weir/database", urls.login)
-        upstream, port = free_port(), free_port()
-        catalog = directory / "catalog.toml"
-        catalog.write_text(_CATALOG.format(port=upstream))
-        await launcher.start(
-            Program(name="upstream", argv=[sys.executable, "-m", "bench.upstream", str(upstream)])
-        )
-        uvicorn = ["-m", "uvicorn", "chat.handler:app", f"--port={port}", "--log-level=warning"]
-        chat = Program(
-            name="chat",
-            argv=[sys.executable, *uvicorn, "--no-access-log", "--app-dir=functions"],
-            environment={
-                **cloud.environment,
-                "PYTHONPATH": ".",
-                "WEIR_DATABASE_SECRET": "secretsmanager:weir/database",
-                "WEIR_VALKEY_URL": valkey,
-                # A busy machine must not pass for a slow Valkey.
-                "WEIR_VALKEY_TIMEOUT_MS": "1000",
-                "WEIR_USAGE_QUEUE_URL": queues.usage,
-                "WEIR_USAGE_DELIVERY": "background",
-                "WEIR_CATALOG": str(catalog),
-            },
-        )
-        child = await launcher.start(chat)
-        await child.ready(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
-        key = await _key(urls.login)
-        yield Target(f"http://127.0.0.1:{upstream}/v1", "none"), Target(f"http://127.0.0.1:{port}/v1", key)
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Everything the table shows, by the targets' names."""
+
+    buffered: Samples
+    streamed: Samples
+    hits: Samples
+    rates: Mapping[str, float]
+    megabytes: Mapping[str, float]
 
 
-async def _key(database_url: str) -> str:
-    database = Database(database_url, pool_size=1)
-    await database.open()
-    try:
-        async with database.tenant("bench") as connection:
-            await create_tenant(connection, "bench", "bench")
-            limits = NewKey(
-                tenant_id="bench",
-                name="bench",
-                requests_per_minute=10_000_000,
-                tokens_per_minute=1_000_000_000,
-            )
-            return (await create_key(connection, limits)).plaintext
-    finally:
-        await database.close()
-
-
-async def _in_turn(direct: Target, weir: Target, *, stream: bool) -> list[list[tuple[float, float]]]:
-    timings: list[list[tuple[float, float]]] = [[], []]
-    async with aiohttp.ClientSession() as session:
-        for round_number in range(ROUNDS + 50):
-            for target, kept in zip((direct, weir), timings, strict=True):
-                timing = await target.ask(session, stream=stream)
-                if round_number >= 50:
-                    kept.append(timing)
-    return timings
-
-
-async def _throughput(target: Target) -> float:
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        left = iter(range(CONCURRENT_REQUESTS))
-
-        async def worker() -> None:
-            for _ in left:
-                await target.ask(session, stream=False)
-
-        started = time.perf_counter()
-        await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
-        return CONCURRENT_REQUESTS / (time.perf_counter() - started)
-
-
-def _json(body: object) -> bytes:
-    import orjson
-
-    return orjson.dumps(body)
-
-
-def _row(table: Table, name: str, direct: list[float], weir: list[float]) -> None:
-    middle = [statistics.median(direct), statistics.median(weir)]
-    added = middle[1] - middle[0]
-    p99 = statistics.quantiles(weir, n=100)[98]
-    table.add_row(name, *(f"{value:.2f}" for value in (*middle, added, p99)))
-
-
-async def measure(directory: Path) -> None:
-    """Print the table."""
-    async with targets(directory) as (direct, weir):
-        table = Table("", "direct p50", "Weir p50", "added p50", "Weir p99", title="milliseconds")
-        plain = await _in_turn(direct, weir, stream=False)
-        _row(table, "buffered", *([total for _, total in side] for side in plain))
-        streams = await _in_turn(direct, weir, stream=True)
-        _row(table, "64 events, first byte", *([first for first, _ in side] for side in streams))
-        _row(table, "64 events, all", *([total for _, total in side] for side in streams))
-        rates = [await _throughput(target) for target in (direct, weir)]
+async def measure(directory: Path, *, rounds: int, peers: bool) -> None:
+    """Start everything, print the table, end everything."""
     console = Console()
-    console.print(table)
-    console.print(
-        f"{CONNECTIONS} connections, one worker: direct {rates[0]:.0f} requests/s, Weir {rates[1]:.0f}"
-    )
+    async with Launcher(directory / "logs") as launcher:
+        port = free_port()
+        argv = [sys.executable, "-m", "bench.upstream", str(port)]
+        await launcher.start(Program(name="upstream", argv=argv))
+        upstream = f"http://127.0.0.1:{port}/v1"
+        running = [await _start(launcher, *await weir(upstream, directory, launcher))]
+        for peer in (litellm, portkey) if peers else ():
+            try:
+                running.append(await _start(launcher, *await peer(upstream, directory)))
+            except LocalError as error:
+                console.print(f"Left out: {error}", style="yellow", markup=False)
+        direct = Target(name="direct", url=upstream, headers={"Content-Type": "application/json"})
+        gateways = [gateway.target for gateway in running]
+        measured = Measured(
+            buffered=await in_turn([direct, *gateways], rounds, stream=False),
+            streamed=await in_turn([direct, *gateways], rounds, stream=True),
+            hits=await hits(gateways, rounds, upstream),
+            rates=await throughput([direct, *gateways]),
+            megabytes={gateway.target.name: _megabytes(gateway.child) for gateway in running},
+        )
+    console.print(_table(running, measured))
+
+
+async def _start(launcher: Launcher, program: Program, target: Target) -> Running:
+    started = time.perf_counter()
+    child = await launcher.start(program)
+    async with aiohttp.ClientSession() as session:
+        await child.ready(lambda: target.works(session, stream=False), timeout=_START_SECONDS)
+    return Running(target, child, time.perf_counter() - started)
+
+
+def _megabytes(child: Child) -> float:
+    process = psutil.Process(child.pid)
+    resident = sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
+    return float(resident) / 1024**2
+
+
+def _table(running: Sequence[Running], measured: Measured) -> Table:
+    names = [gateway.target.name for gateway in running]
+    table = Table("", "direct", *names, title="Milliseconds are the median's, over those of a direct call")
+    first, whole = (lambda timing: timing.first), (lambda timing: timing.whole)
+    _add(table, names, "buffered, added ms", measured.buffered, whole)
+    _add(table, names, f"{EVENTS} events, first, added ms", measured.streamed, first)
+    _add(table, names, f"{EVENTS} events, all, added ms", measured.streamed, whole)
+    taken = {name: f"{_median(measured.hits[name], whole):.2f}" for name in measured.hits}
+    table.add_row("exact hit, ms in all", "", *(taken.get(name, "no hit") for name in names))
+    rates = [f"{measured.rates[name]:.0f}" for name in ("direct", *names)]
+    table.add_row(f"{CONNECTIONS} connections, requests/s", *rates)
+    table.add_row("start to first 200, s", "", *(f"{gateway.start_seconds:.2f}" for gateway in running))
+    table.add_row("resident MB after all this", "", *(f"{measured.megabytes[name]:.0f}" for name in names))
+    return table
+
+
+def _add(
+    table: Table, names: Sequence[str], title: str, samples: Samples, part: Callable[[Timing], float]
+) -> None:
+    direct = _median(samples["direct"], part)
+    added = (f"{_median(samples[n], part) - direct:.2f}" if n in samples else "fails" for n in names)
+    table.add_row(title, f"({direct:.2f})", *added)
+
+
+def _median(timings: Sequence[Timing], part: Callable[[Timing], float]) -> float:
+    return statistics.median(map(part, timings))
 
 
 def main() -> None:
     """Measure with all data in a temporary directory."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=300, help="calls of each kind to each gateway")
+    parser.add_argument("--without-peers", action="store_true", help="measure Weir alone")
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="weir-bench-", ignore_cleanup_errors=True) as name:
         # PostgreSQL runs as another user when this runs as root.
         Path(name).chmod(0o755)
-        asyncio.run(measure(Path(name)))
+        asyncio.run(measure(Path(name), rounds=chosen.rounds, peers=not chosen.without_peers))
 
 
 if __name__ == "__main__":

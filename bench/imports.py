@@ -1,6 +1,6 @@
 """Cold import of the chat handler beside LiteLLM's proxy: seconds and peak memory, each in fresh processes.
 
-LiteLLM is installed from PyPI into a throw-away virtual environment under `.tools`.
+LiteLLM is the one that `bench/peers.py` installs.
 """
 
 import json
@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.peers import install_litellm
+
 ROOT = Path(__file__).resolve().parent.parent
-LITELLM = ROOT / ".tools" / "litellm"
 RUNS = 5
 
 _PROBE = """
@@ -63,16 +64,6 @@ def _once(python: Path, module: str, environment: dict[str, str]) -> list[float]
     )
     result: list[float] = json.loads(finished.stdout.splitlines()[-1])
     return result
-
-
-def install_litellm() -> Path:
-    """The Python of an environment with `litellm[proxy]`."""
-    python = LITELLM / "bin" / "python"
-    if not python.exists():
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([uv, "venv", "--quiet", f"--python={sys.executable}", LITELLM], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", f"--python={python}", "litellm[proxy]"], check=True)
-    return python
 
 
 def main() -> None:

@@ -85,19 +85,33 @@ class TooLargeError(WeirError):
 
 
 class RateLimitError(WeirError):
-    """429: a limit is reached; `retry_after` says in how many seconds to come back."""
+    """429: a limit is reached; `retry_after` says in how many seconds to come back.
+
+    With `should_retry=False` the OpenAI SDK is told not to try again by itself, which would be in vain.
+    """
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float, code: str | None = None, should_retry: bool = True
+    ) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
+        self.should_retry = should_retry
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"retry-after": str(max(1, round(self.retry_after)))}
+        headers = {"retry-after": str(max(1, round(self.retry_after)))}
+        return headers if self.should_retry else headers | {"x-should-retry": "false"}
+
+
+class BudgetError(RateLimitError):
+    """429: the money of a UTC day or month is used up; `retry_after` reaches to its end."""
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
 
 
 class UpstreamError(WeirError):

@@ -8,6 +8,7 @@ handlers make them, so that nothing below a handler reads the environment.
 
 from typing import Literal
 
+from pydantic import PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,6 +35,13 @@ class ValkeySettings(Settings):
     valkey_timeout_ms: int = 50
 
 
+class CacheSettings(Settings):
+    """How answers are cached for who does not say otherwise: for how many seconds, and whether at all."""
+
+    cache_mode: Literal["off", "exact", "semantic"] = "exact"
+    cache_ttl_seconds: PositiveInt = 3600
+
+
 class StorageSettings(Settings):
     """The bucket that holds uploads, scraped pages and batch files. Keys begin with the tenant."""
 
@@ -49,6 +57,17 @@ class CatalogSettings(Settings):
 
     catalog: str = ""
     provider_secrets: str = "secretsmanager:weir/providers/{provider}"
+
+
+class RoutingSettings(Settings):
+    """How many seconds a request waits for what; docs/routing.md says what follows.
+
+    `request_seconds` stay below the time-out of the function, so that an answer which is cut off is billed.
+    """
+
+    request_seconds: PositiveFloat = 590.0
+    first_token_seconds: PositiveFloat = 60.0
+    stall_seconds: PositiveFloat = 45.0
 
 
 class IngestionQueueSettings(Settings):

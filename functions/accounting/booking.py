@@ -16,11 +16,12 @@ from shared.postgres.database import Database
 class Booking:
     """What became of a batch.
 
-    `new` and `repeated` count records. `malformed` holds the reason of each message that can never be booked,
-    `postponed` the ids of those that found no database; both go back to the queue.
+    `new` are the records that were not in the ledger, `repeated` counts those that were. `malformed` holds
+    the reason of each message that can never be booked, `postponed` the ids of those that found no database;
+    both go back to the queue.
     """
 
-    new: int
+    new: tuple[UsageRecord, ...]
     repeated: int
     malformed: Mapping[str, str]
     postponed: frozenset[str]
@@ -35,20 +36,22 @@ async def book(database: Database, bodies: Mapping[str, str]) -> Booking:
     """Book every message, by its id. A request goes into the ledger once, however often it is delivered."""
     messages, malformed = _parsed(bodies)
     waiting = _by_tenant(messages)
-    new = booked = 0
+    new: list[UsageRecord] = []
+    booked = 0
     while waiting:
         tenant_id, records = next(iter(waiting.items()))
         try:
             async with database.tenant(tenant_id) as connection:
-                new += await record_usage(connection, *records)
+                inserted = await record_usage(connection, *records)
         except UnavailableError:
             # The next tenant would only wait for the same database.
             break
+        new += inserted
         booked += len(records)
         del waiting[tenant_id]
     return Booking(
-        new=new,
-        repeated=booked - new,
+        new=tuple(new),
+        repeated=booked - len(new),
         malformed=malformed,
         postponed=frozenset(
             message_id

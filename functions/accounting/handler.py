@@ -1,4 +1,4 @@
-"""SQS: usage records -> the ledger, once each.
+"""SQS: usage records -> the ledger, once each, and metrics of those that are new.
 
 Event: `{"Records": [{"messageId", "body": UsageBatch as JSON, ...}]}`. A malformed message fails alone, and
 goes to the dead-letter queue after its tries; with the database gone, all go back.
@@ -6,6 +6,7 @@ goes to the dead-letter queue after its tries; with the database gone, all go ba
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from aws_lambda_powertools.utilities.data_classes import SQSEvent
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from accounting.booking import Booking, book
+from accounting.metrics import emit_usage
 from accounting.settings import AccountingSettings
 from shared.connections import open_database
 from shared.postgres.database import Database
@@ -32,6 +34,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     bodies = {record.message_id: record.body for record in SQSEvent(event).records}
     booking = _loop.run_until_complete(book(_database(), bodies))
     _tell(booking)
+    emit_usage(booking.new, datetime.now(UTC))
     return {"batchItemFailures": [{"itemIdentifier": failed} for failed in booking.failed]}
 
 
@@ -45,7 +48,7 @@ def _tell(booking: Booking) -> None:
         _log.error("malformed usage record", extra={"message_id": message_id, "reason": reason})
     if booking.postponed:
         _log.warning("the database cannot be reached", extra={"postponed": len(booking.postponed)})
-    _metrics.add_metric("UsageRecorded", MetricUnit.Count, booking.new)
+    _metrics.add_metric("UsageRecorded", MetricUnit.Count, len(booking.new))
     _metrics.add_metric("UsageRepeated", MetricUnit.Count, booking.repeated)
     _metrics.add_metric("UsageMalformed", MetricUnit.Count, len(booking.malformed))
     _metrics.add_metric("UsagePostponed", MetricUnit.Count, len(booking.postponed))

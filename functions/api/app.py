@@ -7,7 +7,18 @@ from fastapi import FastAPI
 from api.body_limit import BodyLimit
 from api.caller import Authentication
 from api.errors import install_error_handlers
-from api.routes import file_batches, files, keys, page, scrapes, search, store_files, usage, vector_stores
+from api.routes import (
+    file_batches,
+    files,
+    keys,
+    limits,
+    page,
+    scrapes,
+    search,
+    store_files,
+    usage,
+    vector_stores,
+)
 from api.services import Services
 from shared.http.request_id import RequestIdHeader
 from shared.telemetry import Logger
@@ -20,7 +31,7 @@ def create_app(services: Services, log: Logger) -> FastAPI:
     app = FastAPI(title="Weir", openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.include_router(page.create_router(PAGE, services.objects_origin))
-    for routes in (files, vector_stores, search, store_files, file_batches, scrapes, keys, usage):
+    for routes in (files, vector_stores, search, store_files, file_batches, scrapes, keys, limits, usage):
         app.include_router(routes.router, prefix="/v1")
     install_error_handlers(app, log)
     app.add_middleware(

@@ -13,7 +13,7 @@ from shared.connections import open_database, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
 from shared.limits.keys import Caller
-from shared.limits.rate import RateLimiter
+from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
 from shared.routing.embeddings import Payer, RoutedEmbedder
@@ -34,7 +34,7 @@ class Services:
     ingestion: Queue
     scraping: Queue
     keyring: KeyRing
-    limiter: RateLimiter
+    limiter: Limiter
     models: Models
     router: Router
     outbox: UsageOutbox
@@ -58,7 +58,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         valkey = await stack.enter_async_context(open_valkey(settings))
-        upstreams = await stack.enter_async_context(open_upstreams(settings))
+        upstreams = await stack.enter_async_context(open_upstreams(settings, valkey=valkey))
         outbox = UsageOutbox(Queue(settings.usage_queue_url), "inline", log)
         stack.push_async_callback(outbox.close)
         yield Services(
@@ -67,7 +67,7 @@ async def open_services(
             ingestion=Queue(settings.ingestion_queue_url),
             scraping=Queue(settings.scraping_queue_url),
             keyring=KeyRing(database, valkey),
-            limiter=RateLimiter(valkey),
+            limiter=Limiter(valkey, database),
             models=upstreams.models,
             router=upstreams.router,
             outbox=outbox,

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from chat.connections import Connections
 from chat.openapi import describe_bodies
-from chat.routes import chat_completions, embeddings, health, models
+from chat.routes import answers, chat_completions, embeddings, health, models
 from shared.completion.request import ChatRequest, EmbeddingsRequest
 from shared.http.errors import add_error_handlers
 from shared.http.request_id import RequestIdHeader
@@ -30,7 +30,7 @@ def create_app(
 
     app = FastAPI(title="Weir", lifespan=lifespan)
     app.state.max_body_bytes = max_body_bytes
-    for routes in (chat_completions, embeddings, models, health):
+    for routes in (chat_completions, answers, embeddings, models, health):
         app.include_router(routes.router)
     describe_bodies(app, (ChatRequest, EmbeddingsRequest))
     add_error_handlers(app, log)

@@ -8,11 +8,14 @@ from datetime import datetime
 
 from chat.settings import ChatSettings
 from shared.aws.queues import Queue
+from shared.cache.flights import Flights
+from shared.completion.background import Background
+from shared.completion.policy import Caching
 from shared.completion.services import Services
 from shared.connections import open_database, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
-from shared.limits.rate import RateLimiter
+from shared.limits.limiter import Limiter
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
 
@@ -33,13 +36,18 @@ async def open_connections(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         valkey = await stack.enter_async_context(open_valkey(settings))
-        upstreams = await stack.enter_async_context(open_upstreams(settings))
+        upstreams = await stack.enter_async_context(open_upstreams(settings, valkey=valkey, routing=settings))
         outbox = UsageOutbox(Queue(settings.usage_queue_url), settings.usage_delivery, log)
         stack.push_async_callback(outbox.close)
+        background = Background()
+        stack.push_async_callback(background.close)
         services = Services(
             models=upstreams.models,
             router=upstreams.router,
-            limiter=RateLimiter(valkey),
+            limiter=Limiter(valkey, database),
+            flights=Flights(valkey),
+            caching=Caching(mode=settings.cache_mode, ttl_seconds=settings.cache_ttl_seconds),
+            background=background,
             outbox=outbox,
             database=database,
             clock=clock,

@@ -2,10 +2,19 @@
 
 from typing import Literal
 
-from shared.settings import CatalogSettings, DatabaseSettings, UsageQueueSettings, ValkeySettings
+from shared.settings import (
+    CacheSettings,
+    CatalogSettings,
+    DatabaseSettings,
+    RoutingSettings,
+    UsageQueueSettings,
+    ValkeySettings,
+)
 
 
-class ChatSettings(DatabaseSettings, ValkeySettings, CatalogSettings, UsageQueueSettings):
+class ChatSettings(
+    DatabaseSettings, ValkeySettings, CatalogSettings, RoutingSettings, CacheSettings, UsageQueueSettings
+):
     """`usage_delivery`: `inline` where the process freezes after an answer (Lambda), else `background`."""
 
     usage_delivery: Literal["inline", "background"] = "inline"

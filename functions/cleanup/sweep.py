@@ -13,6 +13,7 @@ from cleanup.settings import RuleSettings
 from cleanup.stuck import notice_uploads, resend_files, resend_pages
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
+from shared.cache.semantic_store import delete_expired
 from shared.errors import UnavailableError
 from shared.postgres.database import Database
 from shared.telemetry import Logger
@@ -22,6 +23,7 @@ Kind = Literal[
     "abandoned_uploads",
     "expired_files",
     "expired_stores",
+    "expired_answers",
     "resent_files",
     "resent_pages",
     "orphaned_objects",
@@ -37,6 +39,7 @@ class Sweep:
     abandoned_uploads: int = 0
     expired_files: int = 0
     expired_stores: int = 0
+    expired_answers: int = 0
     resent_files: int = 0
     resent_pages: int = 0
     orphaned_objects: int = 0
@@ -111,6 +114,9 @@ class Cleaner:
             ),
             "expired_stores": lambda tenant_id: delete_expired_stores(
                 database, tenant_id, now=now, limit=limit
+            ),
+            "expired_answers": lambda tenant_id: delete_expired(
+                database, tenant_id, now=now, limit=rules.expired_answers_limit
             ),
             "resent_files": lambda tenant_id: resend_files(
                 database, self.ingestion, tenant_id, idle=idle, limit=limit

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from shared.completion.call import Admitted, Call, RequestT
+from shared.completion.demand import demand_of
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
 from shared.errors import InvalidRequestError, PermissionDeniedError
+from shared.limits.limits import Demand
 from shared.providers.catalog import Ability, ChatModel, Deployment
-
-Deployments = tuple[Deployment, ...]
+from shared.routing.route import Route, chat_route
 
 
 async def admit(services: Services, call: Call[ChatRequest]) -> Admitted[ChatRequest]:
@@ -21,35 +22,58 @@ async def admit(services: Services, call: Call[ChatRequest]) -> Admitted[ChatReq
         RateLimitError: A limit of the key is reached.
     """
     return await admit_to(
-        services, call, lambda: _able(services.models.chat(call.request.model), call.request)
+        services,
+        call,
+        lambda: _able(
+            chat_route(services.models, call.request.model, call.request.weir.fallback), call.request
+        ),
+        lambda route: demand_of(
+            call.request,
+            call.body,
+            route.deployments,
+            prompt_ratio=services.router.token_ratio(route.tiers[0][0]),
+            at=call.started,
+        ),
     )
 
 
 async def admit_to(
-    services: Services, call: Call[RequestT], find: Callable[[], Deployments]
+    services: Services,
+    call: Call[RequestT],
+    find: Callable[[], Route],
+    demand: Callable[[Route], Demand],
 ) -> Admitted[RequestT]:
-    """What all admissions share; `find` gives the deployments, once the model is known to be allowed.
+    """What all admissions share.
+
+    Args:
+        services: What the completion works with.
+        call: The call.
+        find: Gives the route, once the model is known to be allowed.
+        demand: What the call may use on it.
 
     Raises:
         PermissionDeniedError: The key does not allow the model.
-        RateLimitError: A limit of the key is reached.
+        RateLimitError: A limit of the key, its tenant or the model is reached.
     """
     model = call.request.model
     if not call.caller.may_use(model):
         raise PermissionDeniedError(
             f"This key does not allow the model {model!r}; ask its owner to add it.", param="model"
         )
-    deployments = find()
-    estimate = call.request.estimated_tokens
-    allowance = await services.limiter.take(call.caller, estimate)
-    return Admitted(call=call, deployments=deployments, estimated_tokens=estimate, allowance=allowance)
+    route = find()
+    row = route.tiers[0][0].model
+    reservation = await services.limiter.reserve(
+        call.caller, call.request_id, row.name, row.limits, demand(route), call.started
+    )
+    deadline = call.started_monotonic + services.router.patience.request_seconds
+    return Admitted(call=call, route=route, reservation=reservation, deadline=deadline)
 
 
-def _able(deployments: Deployments, request: ChatRequest) -> Deployments:
+def _able(route: Route, request: ChatRequest) -> Route:
     needed = _needed_abilities(request)
-    able = tuple(d for d in deployments if needed.keys() <= _abilities(d))
-    if not able:
-        lacking = next(ability for ability in needed if ability not in _abilities(deployments[0]))
+    able = route.where(lambda deployment: needed.keys() <= _abilities(deployment))
+    if not able.tiers:
+        lacking = next(ability for ability in needed if ability not in _abilities(route.tiers[0][0]))
         raise InvalidRequestError(
             f"The model {request.model!r} does not support {lacking!r}; choose another or leave it out.",
             code="unsupported_feature",

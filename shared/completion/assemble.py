@@ -100,8 +100,7 @@ def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     rest = {name: value for name, value in message.items() if name not in (*_SPOKEN, "role")}
     yield {"role": message.get("role", "assistant"), **rest}
     for name in _SPOKEN:
-        if message.get(name):
-            value = message[name]
+        if (value := message.get(name)) is not None:
             if name == "tool_calls":
                 value = [{"index": index, **call} for index, call in enumerate(value)]
             yield {name: value}

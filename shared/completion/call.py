@@ -7,8 +7,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from shared.completion.request import ChatRequest, EmbeddingsRequest
 from shared.limits.keys import Caller
-from shared.limits.rate import Allowance
+from shared.limits.reservation import Reservation
 from shared.providers.catalog import Deployment
+from shared.routing.route import Route
 
 RequestT = TypeVar("RequestT", ChatRequest, EmbeddingsRequest)
 
@@ -34,9 +35,14 @@ class Call(Generic[RequestT]):
 
 @dataclass(frozen=True, kw_only=True)
 class Admitted(Generic[RequestT]):
-    """A call that may go on: who could answer it, the tokens counted for it, what the key has left."""
+    """A call that may go on: who could answer it, until when (monotonic), and what is reserved for it."""
 
     call: Call[RequestT]
-    deployments: tuple[Deployment, ...]
-    estimated_tokens: int
-    allowance: Allowance
+    route: Route
+    reservation: Reservation
+    deadline: float
+
+    @property
+    def asked(self) -> Deployment:
+        """The first deployment of the model that was asked for."""
+        return self.route.tiers[0][0]

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.cache.exact_key import exact_key
+from shared.cache.flight_key import FlightKey
 from shared.completion.call import Admitted
+from shared.completion.policy import Caching, caching_of
 from shared.completion.request import ChatRequest, KnowledgeOptions
 from shared.completion.services import Services
 from shared.errors import InvalidRequestError
@@ -30,6 +33,22 @@ class Composed:
     admitted: Admitted[ChatRequest]
     body: Mapping[str, Any]
     passages: tuple[Passage, ...]
+    caching: Caching
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the answer goes on when its caller is gone."""
+        return self.admitted.call.request.weir.resumable
+
+    def flight_key(self) -> FlightKey:
+        """Under which identical questions meet; of its own where the cache is off."""
+        call = self.admitted.call
+        tenant_id = call.caller.tenant_id
+        if self.caching.mode == "off":
+            return FlightKey(tenant_id, call.request_id)
+        # The name that was asked for leads to the same deployments as any of its aliases.
+        model = self.admitted.asked.model.name
+        return FlightKey(tenant_id, exact_key(self.body, tenant_id=tenant_id, model=model))
 
 
 async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Composed:
@@ -45,19 +64,19 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
     if call.request.stream:
         # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    options = call.request.weir.knowledge if call.request.weir else None
+    options, caching = call.request.weir.knowledge, caching_of(call, services.caching)
     if options is None:
-        return Composed(admitted=admitted, body=body, passages=())
+        return Composed(admitted=admitted, body=body, passages=(), caching=caching)
     position = _question_position(call.request)
     question = call.request.messages[position].text
     passages = await _find(services, admitted, options, question)
-    models = [d.model for d in admitted.deployments if isinstance(d.model, ChatModel)]
+    models = [d.model for d in admitted.route.deployments if isinstance(d.model, ChatModel)]
     able = all(model.follows_instructions for model in models)
     context = build_context(
         passages if able else passages[:_PLAIN_PASSAGES], _budget(models), follows_instructions=able
     )
     body["messages"] = _with_sources(body["messages"], position, context.text)
-    return Composed(admitted=admitted, body=body, passages=context.passages)
+    return Composed(admitted=admitted, body=body, passages=context.passages, caching=caching)
 
 
 async def _find(

@@ -1,45 +1,106 @@
-"""Gives a whole upstream answer to the caller, and settles it."""
+"""Asks for a whole answer, gives it to the caller and whoever joined, and settles it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
+from shared.cache.flights import LogItem, LogWriter
 from shared.completion.annotate import annotations
 from shared.completion.answer import BufferedAnswer
 from shared.completion.compose import Composed
 from shared.completion.headers import answer_headers
 from shared.completion.services import Services
-from shared.completion.settle import Settlement, settle
-from shared.providers.failures import UpstreamFailure
+from shared.completion.settle import Settlement, UpstreamCall, asked_before, settle
+from shared.completion.store import entry_of
+from shared.ledger.usage import CacheOutcome
+from shared.providers.catalog import Deployment
 from shared.providers.tokens import TokenUsage, estimate_tokens
 from shared.routing.router import Buffered
 
+PATH = "/chat/completions"
 
-async def deliver(services: Services, composed: Composed, upstream: Buffered) -> BufferedAnswer:
+
+async def deliver(
+    services: Services, composed: Composed, writer: LogWriter | None, cache_outcome: CacheOutcome
+) -> BufferedAnswer:
     """The answer as the provider gave it, with citations when there are passages to cite.
 
     Raises:
-        UpstreamFailure: What the provider sent is not a chat completion.
+        UpstreamFailure: Nobody answered.
+        LeftToOthersError: The caller left, and others wait for the answer.
     """
+    asking = services.background.start(_ask(services, composed, writer, cache_outcome))
     try:
-        answer = orjson.loads(upstream.content)
-        message = answer["choices"][0]["message"]
-        text = content if isinstance(content := message.get("content"), str) else ""
-    except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
-        raise UpstreamFailure(
-            "broken", upstream.deployment.provider.name, "the answer is no chat completion"
-        ) from error
-    content = upstream.content
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        # Who joined goes on waiting for it; else the upstream call ends with its caller.
+        if not (writer and writer.state.readers):
+            asking.cancel()
+            await asyncio.wait([asking])
+            raise
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise LeftToOthersError from None
+
+
+class LeftToOthersError(Exception):
+    """The caller is gone, and the answer is still made, and billed, for those who joined."""
+
+
+async def _ask(
+    services: Services, composed: Composed, writer: LogWriter | None, cache_outcome: CacheOutcome
+) -> BufferedAnswer:
+    admitted = composed.admitted
+    upstream = await services.router.send(
+        admitted.route,
+        PATH,
+        composed.body,
+        tenant_id=admitted.call.caller.tenant_id,
+        deadline=admitted.deadline,
+    )
+    answer, content = upstream.answer, upstream.content
+    text = _text(answer)
     if composed.passages:
-        message["annotations"] = annotations(text, composed.passages)
+        answer["choices"][0]["message"]["annotations"] = annotations(text, composed.passages)
         content = orjson.dumps(answer)
+    deployment = upstream.deployment
+    await settle(services, admitted, _settlement(composed, upstream, answer, text, cache_outcome))
+    if writer:
+        writer.add([head_of(deployment), LogItem("whole", writer.last_index + 1, content)])
+        await writer.finish(
+            "completed",
+            entry=entry_of(services, composed, deployment, answer),
+            ttl_seconds=composed.caching.ttl_seconds,
+            keep=False,
+        )
+    headers = answer_headers(admitted, deployment.provider.name, deployment.model.name, cache_outcome)
+    return BufferedAnswer(headers, content)
+
+
+def head_of(deployment: Deployment) -> LogItem:
+    """The first item of a log: who answers."""
+    head = {"provider": deployment.provider.name, "model": deployment.model.name}
+    return LogItem("head", 0, orjson.dumps(head))
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    content = answer["choices"][0]["message"].get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _settlement(
+    composed: Composed, upstream: Buffered, answer: Mapping[str, Any], text: str, cache_outcome: CacheOutcome
+) -> Settlement:
     reported = TokenUsage.from_body(answer.get("usage"))
     request = composed.admitted.call.request
     estimate = TokenUsage(prompt=request.estimated_prompt_tokens, completion=estimate_tokens(text))
-    settlement = Settlement(
-        deployment=upstream.deployment,
-        usage=reported if reported.total else estimate,
+    return Settlement(
+        calls=(
+            *asked_before(upstream.tried),
+            UpstreamCall(upstream.deployment, reported if reported.total else estimate),
+        ),
         estimated=not reported.total,
         outcome="completed",
-        cache_outcome="off",
+        cache_outcome=cache_outcome,
     )
-    await settle(services, composed.admitted, settlement)
-    return BufferedAnswer(answer_headers(composed.admitted, upstream.deployment), content)

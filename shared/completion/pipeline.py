@@ -1,25 +1,30 @@
 """How a question flows: the one pipeline that every way of asking calls.
 
-admit -> compose -> route -> stream (or deliver) -> settle
+admit -> compose -> recall, fly -> route -> stream (or deliver) -> settle
 """
 
 import asyncio
+from contextlib import suppress
 
+from shared.cache.flights import Follow, Hit, Lead, LogWriter
 from shared.completion.admit import admit
-from shared.completion.answer import Answer, StreamedAnswer
+from shared.completion.answer import Answer
 from shared.completion.call import Call
-from shared.completion.compose import compose
-from shared.completion.deliver import deliver
-from shared.completion.headers import answer_headers
+from shared.completion.compose import Composed, compose
+from shared.completion.deliver import LeftToOthersError
+from shared.completion.fly import fly
+from shared.completion.join import NotAnsweredError, join
+from shared.completion.originate import originate
 from shared.completion.refund import refund
-from shared.completion.relay import Relay
+from shared.completion.replay import replay
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
 from shared.completion.settle import abandoned, settle
 from shared.errors import WeirError
 from shared.providers.failures import UpstreamFailure
 
-_PATH = "/chat/completions"
+# A request that joined flights which came to nothing asks for itself after so many.
+_FLIGHTS = 3
 
 
 async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
@@ -30,13 +35,9 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
     """
     admitted = await admit(services, call)
     try:
-        composed = await compose(services, admitted)
-        if call.request.stream:
-            under_way = await services.router.stream(admitted.deployments, _PATH, composed.body)
-            relay = Relay(services, composed, under_way)
-            return StreamedAnswer(answer_headers(admitted, under_way.deployment), relay.events())
-        whole = await services.router.send(admitted.deployments, _PATH, composed.body)
-        return await deliver(services, composed, whole)
+        return await _answer(services, await compose(services, admitted))
+    except LeftToOthersError:
+        raise asyncio.CancelledError from None
     except asyncio.CancelledError:
         await settle(services, admitted, abandoned(admitted))
         raise
@@ -46,3 +47,30 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
     except UpstreamFailure as failure:
         await refund(services, admitted)
         raise failure.for_caller() from failure
+
+
+async def _answer(services: Services, composed: Composed) -> Answer:
+    for _ in range(_FLIGHTS):
+        boarding = await fly(services, composed)
+        match boarding:
+            case Hit(entry):
+                return await replay(services, composed, entry, "hit")
+            case Lead(writer):
+                return await _lead(services, composed, writer)
+            case Follow():
+                with suppress(NotAnsweredError):
+                    return await join(services, composed, boarding)
+            case None:
+                break
+    return await originate(services, composed, None)
+
+
+async def _lead(services: Services, composed: Composed, writer: LogWriter) -> Answer:
+    try:
+        return await originate(services, composed, writer)
+    except LeftToOthersError:
+        raise
+    except BaseException:
+        # Who joined asks for itself, or takes over.
+        await writer.abandon()
+        raise

@@ -5,5 +5,5 @@ from shared.completion.services import Services
 
 
 async def refund(services: Services, admitted: Admitted[RequestT]) -> None:
-    """Undo the tokens that `admit` counted; the request stays counted, so that none can hammer failures."""
-    await services.limiter.correct(admitted.call.caller, estimated=admitted.estimated_tokens, actual=0)
+    """Give back what `admit` reserved; the request stays counted, so that none can hammer failures."""
+    await services.limiter.settle(admitted.reservation, tokens=0, cost_microdollars=0)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from shared.errors import InvalidRequestError
 from shared.knowledge.filters import AttributeFilter
+from shared.limits.limits import CacheMode
 from shared.providers.tokens import estimate_tokens
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -71,12 +72,33 @@ class KnowledgeOptions(BaseModel):
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
+class CacheOptions(BaseModel):
+    """How answers are cached: `exact` serves what was asked word for word, `semantic` what means the same.
+
+    `error_bound` is the share of wrong answers that `semantic` may serve. What is left out is as the key
+    says, else as the settings say.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: CacheMode | None = None
+    ttl: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    error_bound: Annotated[float, Field(gt=0, lt=1)] = 0.02
+
+
 class WeirOptions(BaseModel):
-    """What OpenAI has no word for: the request's `weir` field."""
+    """What OpenAI has no word for: the request's `weir` field.
+
+    `fallback` names the models that may answer instead, in order; empty for none, left out for the catalog's.
+    `resumable` keeps a stream going when its client is gone, and sends no token that the log does not hold.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     knowledge: KnowledgeOptions | None = None
+    cache: CacheOptions = CacheOptions()
+    fallback: Annotated[tuple[str, ...], Field(max_length=10)] | None = None
+    resumable: bool = False
 
 
 class ChatRequest(_Part):
@@ -88,9 +110,10 @@ class ChatRequest(_Part):
     stream_options: StreamOptions | None = None
     max_tokens: PositiveInt | None = None
     max_completion_tokens: PositiveInt | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
     response_format: ResponseFormat | None = None
     tools: tuple[dict[str, Any], ...] | None = None
-    weir: WeirOptions | None = None
+    weir: WeirOptions = WeirOptions()
 
     @property
     def wants_usage(self) -> bool:
@@ -103,10 +126,24 @@ class ChatRequest(_Part):
         return sum(estimate_tokens(m.text) + m.images * _IMAGE_TOKENS for m in self.messages)
 
     @property
+    def completion_limit(self) -> int | None:
+        """The most tokens that one answer may have, if the caller says so."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def answers(self) -> int:
+        """How many answers are asked for."""
+        return self.n or 1
+
+    @property
+    def estimated_completion_tokens(self) -> int:
+        """Tokens of all answers, before the call."""
+        return (self.completion_limit or _ASSUMED_COMPLETION) * self.answers
+
+    @property
     def estimated_tokens(self) -> int:
         """Prompt and completion together, before the call."""
-        completion = self.max_completion_tokens or self.max_tokens or _ASSUMED_COMPLETION
-        return self.estimated_prompt_tokens + completion
+        return self.estimated_prompt_tokens + self.estimated_completion_tokens
 
 
 class EmbeddingsRequest(_Part):

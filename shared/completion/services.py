@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.cache.flights import Flights
+from shared.completion.background import Background
+from shared.completion.policy import Caching
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keys import Caller
-from shared.limits.rate import RateLimiter
+from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
 from shared.routing.embeddings import Payer, RoutedEmbedder
@@ -15,11 +18,14 @@ from shared.routing.router import Router
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything a completion reaches outside itself."""
+    """Everything a completion reaches outside itself. `caching`: for who does not say otherwise."""
 
     models: Models
     router: Router
-    limiter: RateLimiter
+    limiter: Limiter
+    flights: Flights
+    caching: Caching
+    background: Background
     outbox: UsageOutbox
     database: Database
     clock: Callable[[], datetime]

@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from shared.ledger.holidays import expand_calendars
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -32,6 +34,7 @@ class PeakHours(BaseModel):
     """When peak prices hold: on `weekdays` but not on `holidays`, within one of `hours`, all in local time.
 
     `hours` are `[start, end)`; an end of 00:00 is the end of the day. Hours over midnight are two entries.
+    `holidays` are dates, or names of calendars in `shared.ledger.holidays`: `["china", 2028-01-03]`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +42,7 @@ class PeakHours(BaseModel):
     weekdays: frozenset[Weekday]
     hours: tuple[tuple[time, time], ...] = Field(min_length=1)
     timezone: Annotated[str, AfterValidator(_known_timezone)]
-    holidays: frozenset[date] = frozenset()
+    holidays: Annotated[frozenset[date], BeforeValidator(expand_calendars)] = frozenset()
 
     @model_validator(mode="after")
     def _hours_go_forward(self) -> Self:

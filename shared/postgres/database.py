@@ -30,7 +30,9 @@ class Database:
             max_size=pool_size,
             open=False,
             timeout=connect_timeout,
-            kwargs={"row_factory": dict_row},
+            # Else the pool tries less and less often, and finds PostgreSQL back only minutes later.
+            reconnect_timeout=connect_timeout,
+            kwargs={"row_factory": dict_row, "connect_timeout": max(1, round(connect_timeout))},
             configure=_configure,
             # A Lambda may sleep for minutes between two calls, and find its connections closed.
             check=AsyncConnectionPool.check_connection,
@@ -56,7 +58,7 @@ class Database:
             yield connection
 
     def anonymous(self) -> AbstractAsyncContextManager[Connection]:
-        """One transaction as nobody, for `find_api_key` and `list_tenants` alone.
+        """One transaction as nobody, for `find_caller` and `list_tenants` alone.
 
         Raises:
             UnavailableError: PostgreSQL cannot be reached.

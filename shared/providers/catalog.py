@@ -11,22 +11,46 @@ kind = "chat"
 context_window = 131072
 abilities = ["tools", "json_object"]
 price = { input = "0", output = "0" }
+fallbacks = ["deepseek-flash"]        # asked when no deployment of this model answers
+limits = { requests_per_minute = 600 }
+
+A model that several rows name is several deployments, and so is each of a provider's `secrets`.
+docs/routing.md says how one is chosen.
 """
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from shared.errors import NotFoundError
 from shared.ledger.prices import Price
+from shared.limits.limits import UNLIMITED, Limits
 
 Ability = Literal["vision", "tools", "json_object", "json_schema", "thinking"]
 
-# What a provider does differently from OpenAI; each is handled in `dialect.py`.
-Quirk = Literal["reasoning_content_required"]
+# What a provider does differently from OpenAI, or OpenAI from the others; each has a function in `quirks.py`.
+Quirk = Literal[
+    "reasoning_content_required",  # on every assistant turn
+    "thinking_switch",  # thinks unless `thinking` says otherwise; knows no effort `none`
+    "no_forced_tools_while_thinking",  # `tool_choice` required or named is answered 400
+    "max_tokens_only",  # ignores `max_completion_tokens`
+    "max_completion_tokens_only",  # refuses `max_tokens`
+    "no_developer_role",
+    "cache_by_user_id",  # caches prompts for the whole account, unless `user_id` keeps them apart
+    "no_foreign_fields",  # refuses fields that it does not know
+]
 
 
 class CatalogError(Exception):
@@ -37,59 +61,96 @@ class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ChatModel(_Row):
-    """A model that answers chat completions. Token counts are the provider's own.
+class _ModelRow(_Row):
+    """What all models have. Without a price a row is refused: nothing is ever served for free by mistake.
 
-    `follows_instructions` is false for a model so small that it repeats instructions instead.
+    Of the rows that serve one name those of the lowest `priority` are asked first; among these `weight` is
+    a row's share of the requests. `limits` are what one tenant may ask of the model.
     """
 
-    kind: Literal["chat"]
     name: str
     upstream_name: str | None = None
     aliases: tuple[str, ...] = ()
     context_window: PositiveInt
+    price: Price
+    weight: PositiveFloat = 1.0
+    priority: Annotated[int, Field(ge=0)] = 0
+    limits: Limits = UNLIMITED
+
+
+class ChatModel(_ModelRow):
+    """A model that answers chat completions. Token counts are the provider's own.
+
+    `follows_instructions` is false for a model so small that it repeats instructions instead. `fallbacks` are
+    the models asked, in order, when no deployment of this one answers. With `hedge`, a first token that is
+    unusually late is asked of another deployment too.
+    """
+
+    kind: Literal["chat"]
     max_output_tokens: PositiveInt | None = None
     abilities: frozenset[Ability] = frozenset()
     follows_instructions: bool = True
-    price: Price
+    fallbacks: tuple[str, ...] = ()
+    hedge: bool = False
 
 
-class EmbeddingModel(_Row):
+class EmbeddingModel(_ModelRow):
     """A model that answers embeddings: vectors of `dimensions` numbers.
 
     `hybrid_weight` is the weight of vectors beside BM25 in search (0 to 1): less for a weak encoder.
     """
 
     kind: Literal["embedding"]
-    name: str
-    upstream_name: str | None = None
-    aliases: tuple[str, ...] = ()
-    context_window: PositiveInt
     dimensions: PositiveInt
     batch_size: PositiveInt = 64
     hybrid_weight: float = Field(default=0.4, ge=0, le=1)
-    price: Price
 
 
 Model = Annotated[ChatModel | EmbeddingModel, Field(discriminator="kind")]
 
 
+Url = Annotated[str, Field(pattern=r"^https?://")]
+
+
 class Provider(_Row):
-    """An OpenAI-compatible endpoint: where it is, which secret opens it, what it serves."""
+    """An OpenAI-compatible endpoint: where it is, which secret opens it, what it serves.
+
+    `secrets` instead of `secret` are several keys, each with limits of its own at the provider.
+    `prefix_base_url` is where it takes up an answer that was begun (chat prefix completion).
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    base_url: Url
+    prefix_base_url: Url | None = None
     secret: str | None = None
+    secrets: tuple[str, ...] = ()
     quirks: frozenset[Quirk] = frozenset()
     models: tuple[Model, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_secret(self) -> Self:
+        if self.secret and self.secrets:
+            raise ValueError("give `secret` for one key or `secrets` for several, not both")
+        return self
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One model at one provider: what a request can be sent to."""
+    """One model at one provider by one of its keys, counted from 1: what a request can be sent to."""
 
     provider: Provider
     model: ChatModel | EmbeddingModel
+    key: int = 1
+
+    @cached_property
+    def model_id(self) -> str:
+        """`provider/model`, the same for all keys."""
+        return f"{self.provider.name}/{self.model.name}"
+
+    @cached_property
+    def deployment_id(self) -> str:
+        """`provider/model`, with `#2` and so on for further keys: what health is kept by."""
+        return self.model_id if self.key == 1 else f"{self.model_id}#{self.key}"
 
     @property
     def upstream_name(self) -> str:
@@ -131,9 +192,10 @@ class Catalog(_Row):
         found: dict[str, tuple[Deployment, ...]] = {}
         for provider in self.providers:
             for model in provider.models:
-                deployment = Deployment(provider, model)
-                for name in (model.name, *model.aliases, f"{provider.name}/{model.name}"):
-                    found[name] = (*found.get(name, ()), deployment)
+                keys = range(1, max(1, len(provider.secrets)) + 1)
+                served = tuple(Deployment(provider, model, key) for key in keys)
+                for name in dict.fromkeys((model.name, *model.aliases, served[0].model_id)):
+                    found[name] = (*found.get(name, ()), *served)
         return found
 
 
@@ -142,10 +204,10 @@ class Models:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._deployments = catalog.deployments()
+        self.deployments = catalog.deployments()
 
     def chat(self, name: str) -> tuple[Deployment, ...]:
-        """The deployments that answer chat under this name, first choice first.
+        """The deployments that answer chat under this name, in catalog order.
 
         Raises:
             NotFoundError: No chat model has this name.
@@ -153,7 +215,7 @@ class Models:
         return self._of_kind(name, "chat")
 
     def embedding(self, name: str) -> tuple[Deployment, ...]:
-        """The deployments that embed under this name, first choice first.
+        """The deployments that embed under this name, in catalog order.
 
         Raises:
             NotFoundError: No embedding model has this name.
@@ -171,7 +233,7 @@ class Models:
         return model
 
     def _of_kind(self, name: str, kind: Literal["chat", "embedding"]) -> tuple[Deployment, ...]:
-        found = tuple(d for d in self._deployments.get(name, ()) if d.model.kind == kind)
+        found = tuple(d for d in self.deployments.get(name, ()) if d.model.kind == kind)
         if not found:
             raise NotFoundError(
                 f"There is no {kind} model {name!r}; GET /v1/models lists those that are served.",

@@ -33,10 +33,12 @@ class TokenUsage:
         Cached tokens stand in `prompt_tokens_details` (OpenAI) or `prompt_cache_hit_tokens` (DeepSeek).
         """
         fields: Mapping[str, Any] = usage if isinstance(usage, Mapping) else {}
+        prompt = _count(fields, "prompt_tokens")
         cached = _count(fields.get("prompt_tokens_details"), "cached_tokens")
         return cls(
-            prompt=_count(fields, "prompt_tokens"),
-            cached=cached or _count(fields, "prompt_cache_hit_tokens"),
+            prompt=prompt,
+            # A part of the prompt, whatever a provider says.
+            cached=min(prompt, cached or _count(fields, "prompt_cache_hit_tokens")),
             completion=_count(fields, "completion_tokens"),
             reasoning=_count(fields.get("completion_tokens_details"), "reasoning_tokens"),
         )
@@ -45,7 +47,7 @@ class TokenUsage:
 def _count(counts: object, name: str) -> int:
     """A count of a provider's, which may leave out or garble what it likes; 0 for what is no count."""
     value = counts.get(name) if isinstance(counts, Mapping) else None
-    return value if isinstance(value, int) and 0 <= value <= _MOST else 0
+    return value if type(value) is int and 0 <= value <= _MOST else 0
 
 
 def estimate_tokens(text: str) -> int:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from shared.ledger.outbox import UsageOutbox
 from shared.ledger.prices import cost_microdollars
 from shared.ledger.usage import UsageRecord
 from shared.providers.catalog import Deployment, EmbeddingModel, Models
 from shared.providers.failures import UpstreamFailure
 from shared.providers.tokens import TokenUsage, estimate_tokens
+from shared.routing.route import Route
 from shared.routing.router import Router
 
 
@@ -62,8 +61,14 @@ class RoutedEmbedder:
     ) -> list[list[float]]:
         started, begun = self._clock(), time.monotonic()
         body = {"input": list(texts), "encoding_format": "float"}
-        answer = await self._router.send(deployments, "/embeddings", body)
-        parsed = orjson.loads(answer.content)
+        answer = await self._router.send(
+            Route.of(deployments),
+            "/embeddings",
+            body,
+            tenant_id=self._payer.tenant_id,
+            deadline=begun + self._router.patience.request_seconds,
+        )
+        parsed = answer.answer
         items = sorted(parsed.get("data", ()), key=lambda item: int(item["index"]))
         dimensions = _dimensions(answer.deployment)
         if len(items) != len(texts) or any(len(item["embedding"]) != dimensions for item in items):

@@ -1,105 +1,279 @@
-"""Which deployment answers: tries them in catalog order, on to the next where another could do better."""
+"""Sends requests upstream: to whichever deployment should answer best, and on to others where one fails."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from random import Random
+from typing import TYPE_CHECKING, Any
 
-from shared.providers.catalog import Deployment
+from shared.providers.answers import read_answer
+from shared.providers.catalog import ChatModel, Deployment
+from shared.providers.chat_events import ChatEvent
 from shared.providers.dialect import encode_body
-from shared.providers.failures import FailureKind, UpstreamFailure
+from shared.providers.failures import Tried, UpstreamFailure
 from shared.providers.load import Credentials
+from shared.providers.tokens import TokenUsage
+from shared.routing.board import HealthBoard
+from shared.routing.choose import Choice
+from shared.routing.health import Health
+from shared.routing.hedge import first_to_speak
+from shared.routing.opening import Opened, Opening, open_stream
+from shared.routing.outcome import of_pace, of_success
+from shared.routing.patience import Patience
+from shared.routing.pursuit import Means, Pursuit
+from shared.routing.route import Route
+from shared.routing.watch import Watch
+from shared.valkey.client import Valkey
 
 if TYPE_CHECKING:
     from shared.providers.endpoint import Endpoint
 
-R = TypeVar("R")
-
-# A request at fault is at fault everywhere, and an unpaid bill is for a person to see, not to route around.
-_ELSEWHERE: frozenset[FailureKind] = frozenset(
-    ("rate_limited", "overloaded", "timeout", "unreachable", "broken")
-)
+# What speed is judged by: answers are rarely longer, and nobody knows how long one will be.
+_USUAL_TOKENS = 300
 
 
 @dataclass(frozen=True)
 class Buffered:
-    """A whole answer and who gave it."""
+    """A whole answer, as it came and decoded, who gave it, and who was asked before."""
 
     deployment: Deployment
     content: bytes
+    answer: Mapping[str, Any]
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True)
 class Streaming:
-    """An answer under way and who gives it. Closing `resources` ends the upstream call."""
+    """An answer under way, who gives it, and who was asked before. Closing `resources` ends the call.
+
+    The first batch of `events` holds the first token.
+    """
 
     deployment: Deployment
-    chunks: AsyncIterator[bytes]
+    events: AsyncIterator[tuple[ChatEvent, ...]]
     resources: AsyncExitStack
+    tried: tuple[Tried, ...] = ()
 
 
 class Router:
-    """Sends requests upstream."""
+    """What this process sends upstream, and what it knows of the deployments."""
 
-    def __init__(self, credentials: Sequence[Credentials]) -> None:
-        self._credentials = {c.provider.name: c for c in credentials}
-        self._endpoints: dict[str, Endpoint] = {}
+    def __init__(
+        self,
+        credentials: Sequence[Credentials],
+        valkey: Valkey | None = None,
+        *,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        random: Random | None = None,
+    ) -> None:
+        """Args:
+        credentials: A key for each deployment that may be asked.
+        valkey: Where all processes share what they know of the deployments.
+        patience: How long to wait for what.
+        clock: What deadlines are on.
+        random: Draws deployments and pauses.
+        """
+        self.patience = patience or Patience()
+        self._credentials = {(c.provider.name, c.key): c for c in credentials}
+        self._endpoints: dict[tuple[str, int, str], Endpoint] = {}
+        self._board = HealthBoard(valkey, clock)
+        self._clock = clock
+        # What is drawn is no secret.
+        draws = random or Random()  # noqa: S311
+        self._means = Means(board=self._board, patience=self.patience, clock=clock, random=draws)
 
-    async def send(self, deployments: Sequence[Deployment], path: str, body: Mapping[str, Any]) -> Buffered:
-        """The whole answer of the first deployment that gives one.
+    async def send(
+        self, route: Route, path: str, body: Mapping[str, Any], *, tenant_id: str, deadline: float
+    ) -> Buffered:
+        """The whole answer of the first deployment that gives one which is an answer to `path`.
+
+        Args:
+            route: Whom to ask.
+            path: `/chat/completions` or `/embeddings`.
+            body: The request, as the caller means it.
+            tenant_id: For whom.
+            deadline: `time.monotonic()` seconds at which nobody waits any more.
 
         Raises:
-            UpstreamFailure: The last deployment's, when none answered.
+            UpstreamFailure: The last deployment's, when none answered; it carries all that were `tried`.
         """
+        pursuit = self._pursuit(route, body, deadline)
 
-        async def attempt(deployment: Deployment) -> Buffered:
-            content = await self._endpoint(deployment).send(path, encode_body(body, deployment))
-            return Buffered(deployment, content)
+        async def ask(choice: Choice) -> Buffered:
+            return await pursuit.attempt(choice, lambda c: self._answer(c, path, body, tenant_id, deadline))
 
-        return await first_answer(deployments, attempt)
+        found = await pursuit.run(ask)
+        return Buffered(found.deployment, found.content, found.answer, pursuit.tried)
 
     async def stream(
-        self, deployments: Sequence[Deployment], path: str, body: Mapping[str, Any]
+        self, route: Route, path: str, body: Mapping[str, Any], *, tenant_id: str, deadline: float
     ) -> Streaming:
-        """An answer under way from the first deployment that begins one.
+        """An answer under way, once its first token is there; what failed before that nobody sees.
+
+        Args:
+            route: Whom to ask.
+            path: `/chat/completions`.
+            body: The request, as the caller means it.
+            tenant_id: For whom.
+            deadline: `time.monotonic()` seconds at which nobody waits any more.
 
         Raises:
-            UpstreamFailure: The last deployment's, when none began.
+            UpstreamFailure: The last deployment's, when none began; it carries all that were `tried`. While
+                iterating: the stream broke off, stalled, or outlasted the deadline.
         """
+        pursuit = self._pursuit(route, body, deadline)
 
-        async def attempt(deployment: Deployment) -> Streaming:
-            resources = AsyncExitStack()
-            call = self._endpoint(deployment).stream(path, encode_body(body, deployment))
-            return Streaming(deployment, await resources.enter_async_context(call), resources)
+        async def open_(choice: Choice) -> Opened:
+            elsewhere = pursuit.has_elsewhere(choice)
+            opening = self._opening(choice.deployment, path, body, tenant_id, deadline, bounded=elsewhere)
+            return await pursuit.attempt(choice, lambda c: open_stream(c, opening, self._clock))
 
-        return await first_answer(deployments, attempt)
+        async def ask(choice: Choice) -> Opened:
+            late = self._late(choice)
+            if late is None or not pursuit.has_elsewhere(choice):
+                return await open_(choice)
+            return await first_to_speak(pursuit, choice, open_, after_seconds=late, clock=self._clock)
+
+        return self._streaming(await pursuit.run(ask), pursuit)
+
+    async def resume(
+        self, deployment: Deployment, body: Mapping[str, Any], *, tenant_id: str, deadline: float
+    ) -> Streaming:
+        """The rest of an answer that broke off, from who gave it, once its first token is there.
+
+        Args:
+            deployment: Who gave the answer.
+            body: The request as prefix completion wants it, with what was said so far.
+            tenant_id: For whom.
+            deadline: `time.monotonic()` seconds at which nobody waits any more.
+
+        Raises:
+            UpstreamFailure: The provider does not take up answers, the retry budget is used up, or it failed.
+        """
+        url, name = deployment.provider.prefix_base_url, deployment.provider.name
+        if url is None:
+            raise UpstreamFailure("broken", name, "the provider does not take up answers that broke off")
+        if not await self._board.take_retry():
+            raise UpstreamFailure("overloaded", name, "too much is being asked again already")
+        pursuit = self._pursuit(Route.of([deployment]), body, deadline)
+        opening = self._opening(
+            deployment, "/chat/completions", body, tenant_id, deadline, bounded=True, base_url=url
+        )
+        choice = Choice(deployment, 0, "again")
+        opened = await pursuit.attempt(choice, lambda c: open_stream(c, opening, self._clock))
+        return self._streaming(opened, pursuit)
+
+    def observe_usage(self, deployment: Deployment, estimated_prompt: int, actual_prompt: int) -> None:
+        """Take note of how many tokens a prompt had, beside Weir's estimate (without `token_ratio`)."""
+        self._board.see_usage(deployment, estimated=estimated_prompt, actual=actual_prompt)
+
+    def token_ratio(self, deployment: Deployment) -> float:
+        """By what to multiply an estimate of prompt tokens for this model."""
+        return self._board.token_ratio(deployment)
+
+    def health(self, deployment: Deployment) -> Health:
+        """What is known of a deployment."""
+        return self._board.standing(deployment.deployment_id).health
 
     async def close(self) -> None:
         """Close every connection."""
         for endpoint in self._endpoints.values():
             await endpoint.close()
 
-    def _endpoint(self, deployment: Deployment) -> "Endpoint":
+    def _pursuit(self, route: Route, body: Mapping[str, Any], deadline: float) -> Pursuit:
+        asked = body.get("max_completion_tokens") or body.get("max_tokens")
+        tokens = min(asked, _USUAL_TOKENS) if isinstance(asked, int) else _USUAL_TOKENS
+        return Pursuit(self._means, route, deadline=deadline, tokens=tokens)
+
+    async def _answer(
+        self, choice: Choice, path: str, body: Mapping[str, Any], tenant_id: str, deadline: float
+    ) -> Buffered:
+        deployment, began = choice.deployment, self._clock()
+        encoded = encode_body(body, deployment, tenant_id=tenant_id)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - began)):
+                content = await self._endpoint(deployment).send(path, encoded)
+        except TimeoutError as error:
+            raise UpstreamFailure("timeout", deployment.provider.name, "no answer in time") from error
+        answer = read_answer(path, content, deployment.provider.name, json_asked=_json_asked(body))
+        self._board.see(deployment, of_success(choice, None))
+        self._learn_pace(
+            deployment, self._clock() - began, TokenUsage.from_body(answer.get("usage")).completion
+        )
+        return Buffered(deployment, content, answer)
+
+    def _learn_pace(self, deployment: Deployment, seconds: float, tokens: int) -> None:
+        """Of a whole answer only the end is seen: what a first token usually takes is no part of the pace."""
+        usual = self._board.standing(deployment.deployment_id).health.first_token
+        if seen := of_pace(seconds - usual, tokens):
+            self._board.see(deployment, seen)
+
+    def _opening(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: Mapping[str, Any],
+        tenant_id: str,
+        deadline: float,
+        *,
+        bounded: bool,
+        base_url: str | None = None,
+    ) -> Opening:
+        """`bounded`: the first token must come in time. Where nobody else could give it, it may come late."""
+        endpoint = self._endpoint(deployment, base_url)
+        encoded = encode_body(body, deployment, tenant_id=tenant_id)
+        in_time = self._clock() + self.patience.first_token_seconds
+        return Opening(
+            endpoint=endpoint,
+            path=path,
+            body=encoded,
+            until=min(deadline, in_time) if bounded else deadline,
+            json_asked=_json_asked(body),
+        )
+
+    def _late(self, choice: Choice) -> float | None:
+        """Seconds after which the first token is late; `None`: it is not hedged."""
+        model = choice.deployment.model
+        if not isinstance(model, ChatModel) or not model.hedge:
+            return None
+        return self.health(choice.deployment).first_token_p95
+
+    def _streaming(self, opened: Opened, pursuit: Pursuit) -> Streaming:
+        deployment, board = opened.choice.deployment, self._board
+        board.see(deployment, of_success(opened.choice, opened.waited))
+        standing = board.standing(deployment.deployment_id)
+        standing.in_flight += 1
+
+        def ended() -> None:
+            standing.in_flight -= 1
+
+        watch = Watch(opened, patience=self.patience, deadline=pursuit.deadline, clock=self._clock)
+
+        def learn_pace() -> None:
+            if seen := of_pace(watch.seconds, watch.tokens):
+                board.see(deployment, seen)
+
+        async def learn_failure(failure: UpstreamFailure) -> None:
+            await pursuit.learn(opened.choice, failure, self.patience.first_token_seconds)
+
+        events = watch.events(learn_failure, learn_pace)
+        opened.resources.callback(ended)
+        opened.resources.push_async_callback(events.aclose)
+        return Streaming(deployment, events, opened.resources, pursuit.tried)
+
+    def _endpoint(self, deployment: Deployment, base_url: str | None = None) -> "Endpoint":
         # Imported at the first call: the OpenAI SDK is most of what a chat imports (some 600 ms).
         from shared.providers.endpoint import Endpoint
 
-        name = deployment.provider.name
-        if name not in self._endpoints:
-            self._endpoints[name] = Endpoint(self._credentials[name])
-        return self._endpoints[name]
+        key = (deployment.provider.name, deployment.key, base_url or deployment.provider.base_url)
+        if key not in self._endpoints:
+            self._endpoints[key] = Endpoint(self._credentials[key[:2]], base_url)
+        return self._endpoints[key]
 
 
-async def first_answer(deployments: Sequence[Deployment], attempt: Callable[[Deployment], Awaitable[R]]) -> R:
-    """Try deployments in order until one answers or a failure would be the same everywhere.
-
-    Raises:
-        UpstreamFailure: That of the last one tried.
-    """
-    *earlier, last = deployments
-    for deployment in earlier:
-        try:
-            return await attempt(deployment)
-        except UpstreamFailure as failure:
-            if failure.kind not in _ELSEWHERE:
-                raise
-    return await attempt(last)
+def _json_asked(body: Mapping[str, Any]) -> bool:
+    wanted = body.get("response_format")
+    return isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema")

@@ -14,13 +14,20 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 R = TypeVar("R")
 
 PROBE_SECONDS = 1.0
 
 _CONNECT_SECONDS = 1.0
+
+# As many as there are calls at once, among them readers that block: a pool that is full must not pass for a
+# Valkey that is gone.
+_MAX_CONNECTIONS = 10_000
+
+# What a cluster client raises when it reaches no node is no `RedisError`.
+_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class Valkey:
@@ -34,10 +41,11 @@ class Valkey:
         self._timeout = timeout_ms / 1000
         self._probe: asyncio.Task[None] | None = None
         options: dict[str, Any] = {
-            # `attempt` bounds a call as a whole; only `connect` waits this long.
             "socket_connect_timeout": _CONNECT_SECONDS,
-            "socket_timeout": _CONNECT_SECONDS,
+            # `attempt` bounds a call as a whole: one of its own would cut off readers that block longer.
+            "socket_timeout": None,
             "retry": Retry(NoBackoff(), 0),
+            "max_connections": _MAX_CONNECTIONS,
         }
         self._client = _connect(url, cluster, options)
 
@@ -46,7 +54,7 @@ class Valkey:
 
         Without Valkey this takes `_CONNECT_SECONDS` at most, and nothing is said: the first call will know.
         """
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(*_FAILURES):
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._client.ping()
 
@@ -62,7 +70,7 @@ class Valkey:
         try:
             async with asyncio.timeout(self._timeout + waits_ms / 1000):
                 return await operation(self._client)
-        except (RedisError, OSError, TimeoutError):
+        except _FAILURES:
             # Of all calls that fail in this moment, one begins to ask.
             self._probe = self._probe or asyncio.create_task(self._until_it_answers())
             return None
@@ -78,7 +86,7 @@ class Valkey:
         back = False
         while not back:
             await asyncio.sleep(PROBE_SECONDS)
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(*_FAILURES):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     back = bool(await self._client.ping())
         self._probe = None

@@ -16,20 +16,23 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer."""
+    """A whole answer; `hold` keeps it back until the test sets it. A `text` takes the place of the body."""
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    hold: asyncio.Event | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
 class StreamReply:
-    """A stream, in these pieces; `hold` keeps the last piece back until the test sets it."""
+    """A stream, in these pieces, so many seconds apart; `hold` keeps the last back until the test sets it."""
 
     pieces: Sequence[bytes]
     hold: asyncio.Event | None = None
     abort: bool = False
+    pause: float = 0.0
 
 
 class Upstream:
@@ -39,16 +42,32 @@ class Upstream:
         self.replies: list[Reply | StreamReply] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.asked = asyncio.Event()
         self.gone = asyncio.Event()
         self.url = ""
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
+        self.asked.set()
         self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Reply):
-            return web.json_response(reply.body, status=reply.status, headers=reply.headers)
+            if reply.hold:
+                await self._held(reply.hold)
+            text = json.dumps(reply.body) if reply.text is None else reply.text
+            return web.Response(
+                text=text, status=reply.status, headers=reply.headers, content_type="application/json"
+            )
         return await self._stream(request, reply)
+
+    async def _held(self, hold: asyncio.Event) -> None:
+        try:
+            await hold.wait()
+        except asyncio.CancelledError:
+            self.gone.set()
+            raise
 
     async def _stream(self, request: web.Request, reply: StreamReply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -57,6 +76,8 @@ class Upstream:
             for position, piece in enumerate(reply.pieces):
                 if reply.hold and position == len(reply.pieces) - 1:
                     await reply.hold.wait()
+                if reply.pause:
+                    await asyncio.sleep(reply.pause)
                 await response.write(piece)
             if reply.abort and request.transport:
                 request.transport.abort()

@@ -21,6 +21,9 @@ from shared.aws.clients import _session, client
 from shared.aws.objects import Objects
 from shared.postgres.database import Database
 from shared.valkey.client import Valkey
+from tests.contract.bench import bench, call
+
+__all__ = ["bench", "call"]
 
 
 @pytest.fixture(scope="session")

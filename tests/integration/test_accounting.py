@@ -3,16 +3,19 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from shared.ledger.records import record_usage
+from shared.errors import NotFoundError
+from shared.ledger.records import find_usage, record_usage
 from shared.ledger.report import usage_by_day
-from shared.ledger.usage import UsageBatch, UsageRecord
+from shared.ledger.usage import Leg, UsageBatch, UsageRecord, total_of
 from shared.postgres.database import Connection, Database
 from tests.loading import Context, fresh_handler
 
@@ -72,7 +75,7 @@ async def ledger(connection: Connection) -> list[dict[str, Any]]:
 async def test_a_record_comes_back_from_the_ledger_as_it_went_in(database: Database, tenant_id: str) -> None:
     record = usage(tenant_id, cost_microdollars=2**63 - 1, first_token_ms=310, estimated=True)
     async with database.tenant(tenant_id) as connection:
-        assert await record_usage(connection, record) == 1
+        assert await record_usage(connection, record) == (record,)
         (row,) = await ledger(connection)
     assert UsageRecord.model_validate(row) == record
 
@@ -80,10 +83,84 @@ async def test_a_record_comes_back_from_the_ledger_as_it_went_in(database: Datab
 async def test_a_record_is_booked_once_and_never_changed(database: Database, tenant_id: str) -> None:
     record = usage(tenant_id)
     async with database.tenant(tenant_id) as connection:
-        assert await record_usage(connection, record, record) == 1
+        changed = record.model_copy(update={"cost_microdollars": 7})
+        assert await record_usage(connection, record, changed) == (record,)
     async with database.tenant(tenant_id) as connection:
-        assert await record_usage(connection, record.model_copy(update={"cost_microdollars": 999})) == 0
+        assert await record_usage(connection, changed) == ()
         assert [row["cost_microdollars"] for row in await ledger(connection)] == [18]
+
+
+def with_legs(tenant_id: str, **change: object) -> UsageRecord:
+    legs = (
+        leg(outcome="failed", failure="timeout", provider="slow"),
+        leg(outcome="hedged", prompt_tokens=100, cost_microdollars=3),
+        leg(prompt_tokens=100, cached_tokens=60, completion_tokens=20, cost_microdollars=18),
+    )
+    return usage(tenant_id, **{**total_of(legs).model_dump(), "legs": legs, **change})
+
+
+def leg(**change: object) -> Leg:
+    fields: dict[str, object] = {"provider": "deepseek", "model": "deepseek-flash", "outcome": "completed"}
+    return Leg.model_validate(fields | change)
+
+
+async def test_legs_and_savings_come_back_as_they_went_in(database: Database, tenant_id: str) -> None:
+    paid = with_legs(tenant_id)
+    spared = usage(tenant_id, cache_outcome="hit", cost_microdollars=0, saved_microdollars=18)
+    async with database.tenant(tenant_id) as connection:
+        assert set(await record_usage(connection, paid, spared)) == {paid, spared}
+        assert await find_usage(connection, paid.request_id) == paid
+        assert await find_usage(connection, spared.request_id, only_key="key_1") == spared
+        with pytest.raises(NotFoundError, match="seconds after its end"):
+            await find_usage(connection, paid.request_id, only_key="key_2")
+    async with database.tenant(f"{tenant_id}_b") as connection:
+        with pytest.raises(NotFoundError):
+            await find_usage(connection, paid.request_id)
+
+
+async def test_the_release_before_goes_on_writing(database: Database, tenant_id: str) -> None:
+    old = [name for name in UsageRecord.model_fields if name not in ("legs", "saved_microdollars")]
+    columns = sql.SQL(", ").join(map(sql.Identifier, old))
+    statement = sql.SQL(
+        "INSERT INTO usage_records ({0}) SELECT {0}"
+        " FROM jsonb_populate_recordset(NULL::usage_records, %s) ON CONFLICT DO NOTHING"
+    )
+    record = usage(tenant_id)
+    message = record.model_dump(mode="json", include=set(old))
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute(statement.format(columns), (Jsonb([message]),))
+        assert await find_usage(connection, record.request_id) == record
+
+
+async def test_concurrent_duplicates_are_one_row_and_new_once(database: Database, tenant_id: str) -> None:
+    records = [with_legs(tenant_id) for _ in range(40)]
+
+    async def book(order: Sequence[UsageRecord]) -> tuple[UsageRecord, ...]:
+        async with database.tenant(tenant_id) as connection:
+            return await record_usage(connection, *order)
+
+    # Against each other's order, which would lock up if it were kept.
+    orders = [records, records[::-1], records + records, records[20:] + records[:20]]
+    new = [record for booked in await asyncio.gather(*map(book, orders * 3)) for record in booked]
+    assert sorted(record.request_id for record in new) == sorted(record.request_id for record in records)
+    async with database.tenant(tenant_id) as connection:
+        rows = await ledger(connection)
+    assert len(rows) == len(records)
+    assert sum(row["cost_microdollars"] for row in rows) == 21 * len(records)
+    assert {len(row["legs"]) for row in rows} == {3}
+
+
+async def test_metrics_count_each_request_once(
+    handle: Handle, tenant_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = with_legs(tenant_id, created_at=datetime.now(UTC), model=tenant_id)
+    for _ in range(2):
+        batch = event(message(record, record), message(record))
+        assert await asyncio.to_thread(handle, batch, Context()) == {"batchItemFailures": []}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["CostMicrodollars"] for line in lines if line.get("model") == tenant_id] == [[21]]
+    assert [line["UpstreamFailures"] for line in lines if "failure" in line] == [[1]]
+    assert [line["UsageRecorded"] for line in lines if "UsageRecorded" in line] == [[1], [0]]
 
 
 async def test_nobody_books_for_another_tenant(database: Database, tenant_id: str) -> None:
@@ -154,9 +231,9 @@ async def test_the_report_sums_by_utc_day_model_and_key(database: Database, tena
     late = DAY - timedelta(milliseconds=1)
     records = [
         usage(tenant_id),
-        usage(tenant_id, cache_outcome="hit", cost_microdollars=0),
+        usage(tenant_id, cache_outcome="hit", cost_microdollars=0, saved_microdollars=18),
         usage(tenant_id, model="deepseek-v4-pro", key_id="key_2", cache_outcome="joined"),
-        usage(tenant_id, created_at=late),
+        usage(tenant_id, created_at=late, outcome="failed"),
         usage(tenant_id, created_at=DAY + timedelta(days=1)),  # outside: `until` is exclusive
     ]
     async with database.tenant(tenant_id) as connection:
@@ -164,13 +241,21 @@ async def test_the_report_sums_by_utc_day_model_and_key(database: Database, tena
         span = {"since": late, "until": DAY + timedelta(days=1)}
         by_day = await usage_by_day(connection, **span)
         in_detail = await usage_by_day(connection, **span, group_by=["model", "key_id"])
+        by_cache = await usage_by_day(connection, **span, group_by=["cache_outcome", "provider"])
     assert [(row.day, row.requests, row.cache_hits) for row in by_day] == [
         (date(2026, 11, 22), 1, 0),
         (date(2026, 11, 23), 3, 2),
     ]
     assert (by_day[1].prompt_tokens, by_day[1].cached_tokens, by_day[1].completion_tokens) == (300, 180, 60)
     assert (by_day[1].cost_microdollars, by_day[1].reasoning_tokens) == (36, 15)
-    assert (by_day[1].model, by_day[1].key_id) == (None, None)
+    assert (by_day[1].model, by_day[1].key_id, by_day[1].cache_outcome) == (None, None, None)
+    assert [(row.failures, row.saved_microdollars) for row in by_day] == [(1, 0), (0, 18)]
+    assert [(row.cache_outcome, row.provider, row.requests, row.saved_microdollars) for row in by_cache] == [
+        ("miss", "deepseek", 1, 0),
+        ("hit", "deepseek", 1, 18),
+        ("joined", "deepseek", 1, 0),
+        ("miss", "deepseek", 1, 0),
+    ]
     assert [(row.model, row.key_id, row.requests) for row in in_detail[1:]] == [
         ("deepseek-flash", "key_1", 2),
         ("deepseek-v4-pro", "key_2", 1),

@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from shared.ledger.records import record_usage
-from shared.ledger.usage import UsageRecord
+from shared.ledger.usage import CacheOutcome, Leg, UsageRecord
 from tests.integration.api_stack import Api, Member, NewMember
 
 pytest_plugins = ["tests.integration.api_fixtures"]
@@ -97,7 +97,21 @@ async def test_a_bad_key_is_named(new_member: NewMember, fields: dict, param: st
     assert caught.value.param == param
 
 
-def used(member: Member, request_id: str, model: str, at: datetime) -> UsageRecord:
+def used(
+    member: Member, request_id: str, model: str, at: datetime, *, cache_outcome: CacheOutcome = "miss"
+) -> UsageRecord:
+    paid = cache_outcome == "miss"
+    legs = (
+        Leg(provider="other", model=model, outcome="failed", failure="timeout"),
+        Leg(
+            provider="local",
+            model=model,
+            outcome="completed",
+            prompt_tokens=10,
+            completion_tokens=5,
+            cost_microdollars=7,
+        ),
+    )
     return UsageRecord(
         tenant_id=member.tenant_id,
         request_id=request_id,
@@ -107,8 +121,10 @@ def used(member: Member, request_id: str, model: str, at: datetime) -> UsageReco
         provider="local",
         prompt_tokens=10,
         completion_tokens=5,
-        cost_microdollars=7,
-        cache_outcome="miss",
+        cost_microdollars=7 if paid else 0,
+        saved_microdollars=0 if paid else 7,
+        legs=legs if paid else (),
+        cache_outcome=cache_outcome,
         outcome="completed",
         duration_ms=1,
         created_at=at,
@@ -143,6 +159,57 @@ async def test_usage_is_the_tenants_for_an_admin_and_its_own_for_a_member(
     assert ([row["model"] for row in rest["data"]], rest["has_more"]) == (["b"], False)
 
 
+async def test_usage_says_what_the_cache_spared(api: Api, new_member: NewMember) -> None:
+    admin = await new_member("admin")
+    now = datetime.now(UTC)
+    async with api.services.database.tenant(admin.tenant_id) as connection:
+        await record_usage(
+            connection,
+            used(admin, "r1", "a", now),
+            used(admin, "r2", "a", now, cache_outcome="hit"),
+            used(admin, "r3", "b", now, cache_outcome="hit"),
+        )
+    (today,) = (await get(admin, "/usage"))["data"]
+    assert (today["cost_microdollars"], today["saved_microdollars"], today["cache_hits"]) == (7, 14, 2)
+    assert today["failures"] == 0
+    by_outcome = (await get(admin, "/usage", group_by=["cache_outcome", "endpoint", "provider"]))["data"]
+    assert [(row["cache_outcome"], row["requests"], row["saved_microdollars"]) for row in by_outcome] == [
+        ("hit", 2, 14),
+        ("miss", 1, 0),
+    ]
+    assert {(row["provider"], row["endpoint"], row["model"]) for row in by_outcome} == {
+        ("local", "/v1/chat/completions", None)
+    }
+
+
+async def test_a_request_is_shown_with_its_legs_to_whom_it_belongs(api: Api, new_member: NewMember) -> None:
+    admin = await new_member("admin")
+    member = await new_member(tenant_id=admin.tenant_id)
+    now = datetime.now(UTC)
+    async with api.services.database.tenant(admin.tenant_id) as connection:
+        await record_usage(connection, used(admin, "r1", "a", now), used(member, "r2", "a", now))
+    shown = await get(admin, "/usage/r2")
+    assert shown == await get(member, "/usage/r2")
+    assert (shown["id"], shown["object"], shown["key_id"]) == ("r2", "usage.record", member.key_id)
+    assert (shown["cost_microdollars"], shown["created_at"]) == (7, int(now.timestamp()))
+    assert "tenant_id" not in shown
+    assert [(leg["provider"], leg["outcome"], leg["failure"]) for leg in shown["legs"]] == [
+        ("other", "failed", "timeout"),
+        ("local", "completed", None),
+    ]
+    assert shown["legs"][1]["prompt_tokens"] == shown["prompt_tokens"] == 10
+    stranger = await new_member("admin")
+    for who, request_id in (
+        (member, "r1"),
+        (stranger, "r2"),
+        (admin, "r9"),
+        (admin, "no%00ne"),
+        (admin, "é"),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await get(who, f"/usage/{request_id}")
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [
@@ -151,7 +218,7 @@ async def test_usage_is_the_tenants_for_an_admin_and_its_own_for_a_member(
         ({"until": "0001-01-01"}, "until"),
         ({"until": "9999-12-31"}, "until"),
         ({"since": "yesterday"}, "since"),
-        ({"group_by": "provider"}, "group_by[0]"),
+        ({"group_by": "tenant_id"}, "group_by[0]"),
     ],
 )
 async def test_a_bad_range_is_named(member: Member, query: dict, param: str) -> None:

@@ -9,6 +9,7 @@ from shared.knowledge.chunk import Chunk
 from shared.knowledge.index import replace_chunks
 from shared.ledger.usage import UsageBatch
 from shared.limits.keys import NewKey, create_key
+from shared.limits.limits import Limits
 from tests.integration.api_stack import Api, Member, bodies
 from tests.integration.test_api_files import upload
 
@@ -116,7 +117,7 @@ async def test_a_search_is_billed_to_its_key(api: Api, member: Member, store: st
 
 async def test_a_search_counts_against_the_limits_of_its_key(api: Api, member: Member, store: str) -> None:
     async with api.services.database.tenant(member.tenant_id) as connection:
-        new = NewKey(tenant_id=member.tenant_id, name="slow", requests_per_minute=1)
+        new = NewKey(tenant_id=member.tenant_id, name="slow", limits=Limits(requests_per_minute=1))
         slow = await create_key(connection, new)
     async with openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key=slow.plaintext, max_retries=0) as sdk:
         answer = await sdk.vector_stores.with_raw_response.search(store, query="bread")

@@ -18,6 +18,7 @@ from shared.errors import AuthenticationError
 from shared.ledger.usage import UsageBatch, UsageRecord
 from shared.limits.keyring import KeyRing
 from shared.limits.keys import NewKey, create_key, revoke_key
+from shared.limits.limits import Limits
 from shared.telemetry import logger
 from shared.valkey.client import Valkey
 
@@ -96,9 +97,11 @@ async def url(settings) -> AsyncIterator[str]:
 def new_client(url, database, tenant_id):
     """Makes an SDK client with a new key."""
 
-    async def make(**limits) -> openai.AsyncOpenAI:
+    async def make(models=None, **limits) -> openai.AsyncOpenAI:
         async with database.tenant(tenant_id) as connection:
-            issued = await create_key(connection, NewKey(tenant_id=tenant_id, name="test", **limits))
+            issued = await create_key(
+                connection, NewKey(tenant_id=tenant_id, name="test", models=models, limits=Limits(**limits))
+            )
         return openai.AsyncOpenAI(base_url=url, api_key=issued.plaintext, max_retries=0)
 
     return make

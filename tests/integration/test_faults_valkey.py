@@ -16,6 +16,7 @@ from chat.settings import ChatSettings
 from local.components.valkey import start_valkey
 from local.process import Launcher
 from shared.limits.keys import NewKey, create_key
+from shared.limits.limits import Limits
 from tests.contract.upstream import Reply, running_upstream
 from tests.integration.test_bad_input import CATALOG, COMPLETION
 from tests.integration.test_chat import serving
@@ -74,7 +75,7 @@ async def load(
     server, database_url, database, tenant_id, queues, tmp_path, monkeypatch
 ) -> AsyncIterator[Load]:
     monkeypatch.setenv("TEST_DATABASE_URL", database_url)
-    new = NewKey(tenant_id=tenant_id, name="test", requests_per_minute=1_000_000)
+    new = NewKey(tenant_id=tenant_id, name="test", limits=Limits(requests_per_minute=1_000_000))
     async with database.tenant(tenant_id) as connection:
         key = (await create_key(connection, new)).plaintext
     async with running_upstream() as upstream:

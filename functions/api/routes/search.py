@@ -3,24 +3,32 @@
 import asyncio
 from collections.abc import Iterable
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api.caller import WithCaller, WithServices
 from api.schemas.fields import VectorStorePath
 from api.schemas.search import SearchRequest, SearchResultPage, result_page
+from api.services import Services
 from shared.errors import InvalidRequestError
+from shared.http.request_id import request_id
 from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
+from shared.limits.keys import Caller
+from shared.limits.limits import UNLIMITED, Demand
 from shared.providers.tokens import estimate_tokens
 
 router = APIRouter()
+
+# What limits are counted under where no model is asked for; and the longest that a search takes.
+_SEARCH, _LEASE_SECONDS = "search", 60.0
 
 
 @router.post("/vector_stores/{vector_store_id}/search")
 async def search_store(
     vector_store_id: VectorStorePath,
     body: SearchRequest,
+    request: Request,
     response: Response,
     services: WithServices,
     caller: WithCaller,
@@ -32,29 +40,44 @@ async def search_store(
             f"A query may have {services.limits.query_limit_chars:,} characters, not {longest:,}.",
             param="query",
         )
-    allowance = await services.limiter.take(caller, sum(map(estimate_tokens, body.queries)))
-    response.headers.update(allowance.headers())
-    found = await asyncio.gather(
-        *(
-            search(
-                services.database,
-                services.embedder(caller),
-                caller.tenant_id,
-                SearchQuery(
-                    vector_store_ids=(vector_store_id,),
-                    text=text,
-                    max_results=body.max_num_results,
-                    filters=body.filters,
-                    score_threshold=body.ranking_options.score_threshold,
-                ),
-                dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
-            )
-            for text in body.queries
-        )
+    tokens = sum(map(estimate_tokens, body.queries))
+    reservation = await services.limiter.reserve(
+        caller,
+        request_id(request.scope),
+        _SEARCH,
+        UNLIMITED,
+        Demand(tokens=tokens, cost_microdollars=0, lease_seconds=_LEASE_SECONDS),
+        services.clock(),
     )
+    response.headers.update(reservation.allowance.headers())
+    try:
+        found = await asyncio.gather(
+            *(_search(services, caller, vector_store_id, body, text) for text in body.queries)
+        )
+    finally:
+        # Its embeddings are billed by themselves.
+        await services.limiter.settle(reservation, tokens=tokens, cost_microdollars=0)
     async with services.database.tenant(caller.tenant_id) as connection:
         await note_use(connection, vector_store_id, services.clock())
     return result_page(body.queries, best(found, body.max_num_results))
+
+
+async def _search(
+    services: Services, caller: Caller, vector_store_id: str, body: SearchRequest, text: str
+) -> list[Passage]:
+    return await search(
+        services.database,
+        services.embedder(caller),
+        caller.tenant_id,
+        SearchQuery(
+            vector_store_ids=(vector_store_id,),
+            text=text,
+            max_results=body.max_num_results,
+            filters=body.filters,
+            score_threshold=body.ranking_options.score_threshold,
+        ),
+        dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
+    )
 
 
 def best(found: Iterable[Iterable[Passage]], count: int) -> list[Passage]:

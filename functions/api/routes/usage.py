@@ -6,10 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.caller import WithCaller, WithServices
+from api.schemas.fields import RequestIdPath
 from api.schemas.paging import ListPage, cut
-from api.schemas.usage import UsageObject, UsageQuery, usage_object
+from api.schemas.usage import UsageObject, UsageQuery, UsageRecordObject, usage_object, usage_record_object
 from shared.errors import InvalidRequestError
+from shared.ledger.records import find_usage
 from shared.ledger.report import usage_by_day
+from shared.limits.keys import Caller
 
 router = APIRouter()
 
@@ -22,16 +25,30 @@ async def usage(
 ) -> ListPage[UsageObject]:
     """Tokens and cost by day: the whole tenant's for an admin, its own for any other key."""
     since, until = _days(query, services.clock().date(), services.limits.usage_limit_days)
-    is_admin = caller.role == "admin"
+    only_key = _only_key(caller)
     async with services.database.tenant(caller.tenant_id) as connection:
         rows = await usage_by_day(
             connection,
             since=_midnight(since),
             until=_midnight(until + timedelta(days=1)),
-            group_by=query.group_by if is_admin else [*query.group_by, "key_id"],
-            only_key=None if is_admin else caller.key_id,
+            group_by=query.group_by if only_key is None else [*query.group_by, "key_id"],
+            only_key=only_key,
         )
     return cut([usage_object(row) for row in rows], query)
+
+
+@router.get("/usage/{request_id}")
+async def usage_of_request(
+    request_id: RequestIdPath, services: WithServices, caller: WithCaller
+) -> UsageRecordObject:
+    """One request, by its answer's `x-request-id`: any of the tenant's for an admin, else the key's own."""
+    async with services.database.tenant(caller.tenant_id) as connection:
+        record = await find_usage(connection, request_id, only_key=_only_key(caller))
+    return usage_record_object(record)
+
+
+def _only_key(caller: Caller) -> str | None:
+    return None if caller.role == "admin" else caller.key_id
 
 
 def _days(query: UsageQuery, today: date, limit: int) -> tuple[date, date]:

@@ -74,5 +74,7 @@ FilePath = Annotated[str, Path(), _id_of("file-")]
 VectorStorePath = Annotated[str, Path(), _id_of("vs_")]
 BatchPath = Annotated[str, Path(), _id_of("vsfb_")]
 KeyPath = Annotated[str, Path(pattern=r"^key_[A-Za-z0-9_-]{1,64}$")]
+# API Gateway's id, or one that `shared.http.request_id` or the ledger made.
+RequestIdPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 ScrapePath = Annotated[str, Path(pattern=r"^scrape_[A-Za-z0-9_-]{1,64}$")]
 ScrapeId = Annotated[str, Field(pattern=r"^scrape_[A-Za-z0-9_-]{1,64}$")]

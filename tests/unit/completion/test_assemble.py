@@ -17,7 +17,7 @@ _CALLS = st.lists(
     max_size=3,
 )
 _MESSAGE = st.fixed_dictionaries(
-    {"role": st.just("assistant"), "content": st.one_of(st.none(), st.text(min_size=1))},
+    {"role": st.just("assistant"), "content": st.one_of(st.none(), st.text())},
     optional={"reasoning_content": st.text(min_size=1), "tool_calls": _CALLS},
 )
 _COMPLETION = st.builds(

@@ -7,7 +7,9 @@ import pytest
 from shared.errors import NotFoundError
 from shared.ledger.prices import cost_microdollars
 from shared.providers.catalog import Catalog, CatalogError, Models
+from shared.providers.fallbacks import check_fallbacks
 from shared.providers.load import load_catalog, load_credentials
+from shared.routing.route import chat_route
 
 MINE = """
 [[providers]]
@@ -105,3 +107,84 @@ async def test_only_providers_with_a_secret_are_served(monkeypatch, own) -> None
     credentials = await load_credentials(catalog, "env:{PROVIDER}_API_KEY")
 
     assert [(c.provider.name, c.api_key) for c in credentials] == [("deepseek", "sk-1"), ("mine", "none")]
+
+
+def chain(**fallbacks: list[str]) -> Catalog:
+    """One provider with a model for each name, which falls back as given."""
+    row = '[[providers.models]]\nkind = "chat"\nname = "{}"\ncontext_window = 9\nprice = {{ input = "0", output = "0" }}\nfallbacks = {}\n'
+    head = '[[providers]]\nname = "mine"\nbase_url = "http://127.0.0.1:1/v1"\n'
+    return Catalog.from_toml(head + "".join(row.format(name, list(to)) for name, to in fallbacks.items()))
+
+
+def test_fallbacks_are_followed_in_order() -> None:
+    models = Models(chain(a=["b", "c"], b=["d"], c=["d"], d=[]))
+
+    route = chat_route(models, "a")
+
+    assert [[d.model.name for d in tier] for tier in route.tiers] == [["a"], ["b"], ["c"], ["d"]]
+
+
+def test_a_request_names_its_own_fallbacks() -> None:
+    models = Models(chain(a=["b"], b=[], c=[]))
+
+    assert len(chat_route(models, "a", []).tiers) == 1
+    assert [t[0].model.name for t in chat_route(models, "a", ["c", "a", "c"]).tiers] == ["a", "c"]
+    with pytest.raises(NotFoundError):
+        chat_route(models, "a", ["nowhere"])
+
+
+def test_fallbacks_that_are_not_served_are_passed_over() -> None:
+    assert [t[0].model.name for t in chat_route(Models(chain(a=["gone", "b"], b=[])), "a").tiers] == [
+        "a",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "complaint"),
+    [
+        ({"a": ["nowhere"]}, "'a' falls back to 'nowhere'"),
+        ({"a": ["b"], "b": ["c"], "c": ["a"]}, "circle: a -> b -> c -> a"),
+        ({"a": ["a"]}, "circle: a -> a"),
+        ({"a": ["mine/a"]}, "circle: a -> a"),
+    ],
+)
+def test_fallbacks_that_lead_nowhere_or_back_are_refused(fallbacks, complaint) -> None:
+    with pytest.raises(CatalogError, match=complaint):
+        check_fallbacks(chain(**fallbacks))
+
+
+async def test_a_users_catalog_is_checked_together_with_weirs(tmp_path) -> None:
+    path = tmp_path / "catalog.toml"
+    path.write_text(MINE + 'fallbacks = ["deepseek-flash"]\n')
+    assert Models(await load_catalog(str(path))).chat("qwen3")
+
+    path.write_text(MINE + 'fallbacks = ["text-embedding-3-small"]\n')
+    with pytest.raises(CatalogError, match="no chat model"):
+        await load_catalog(str(path))
+
+
+async def test_each_key_is_a_deployment(monkeypatch) -> None:
+    monkeypatch.setenv("ONE", "sk-1")
+    monkeypatch.setenv("THREE", "sk-3")
+    catalog = Catalog.from_toml(
+        MINE.replace('secret = "none"', 'secrets = ["env:ONE", "env:TWO", "env:THREE"]')
+    )
+    assert len(Models(catalog).chat("qwen3")) == 3
+
+    credentials = await load_credentials(catalog, "")
+
+    assert [(c.api_key, c.key) for c in credentials] == [("sk-1", 1), ("sk-3", 2)]
+    served = Models(Catalog(providers=(credentials[0].provider,))).chat("qwen3")
+    assert [d.deployment_id for d in served] == ["mine/qwen3", "mine/qwen3#2"]
+
+
+@pytest.mark.parametrize("field", ["weight = 0", "weight = -1", "priority = -1", "limits = { tokens = 3 }"])
+def test_routing_fields_are_checked(field) -> None:
+    with pytest.raises(CatalogError):
+        Catalog.from_toml(MINE + field)
+
+
+def test_one_kind_of_secret() -> None:
+    with pytest.raises(CatalogError, match="not both"):
+        Catalog.from_toml(MINE.replace('secret = "none"', 'secret = "env:A"\nsecrets = ["env:B"]'))

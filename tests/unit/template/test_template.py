@@ -85,10 +85,10 @@ def test_chat_streams_and_the_rest_does_not() -> None:
 
 
 def test_every_route_of_the_chat_app_streams() -> None:
-    from chat.routes import chat_completions, embeddings, models
+    from chat.routes import answers, chat_completions, embeddings, models
 
     streamed = {key for key, value in integrations().items() if value["uri"]["Fn::Sub"].endswith(STREAMING)}
-    routes = chain(*(module.router.routes for module in (chat_completions, embeddings, models)))
+    routes = chain(*(module.router.routes for module in (answers, chat_completions, embeddings, models)))
     wanted = {(method.lower(), route.path) for route in routes for method in route.methods}
     assert {(method, re.sub(r"\{\w+[^}]*\}", "{}", path)) for method, path in streamed} == {
         (method, re.sub(r"\{\w+[^}]*\}", "{}", path)) for method, path in wanted

@@ -1,0 +1,195 @@
+"""One streamed answer, produced in a task of its own, whoever is there to read it.
+
+The task writes the log, so that others may join and a lost client may come back, and settles when the answer
+ends, however it ends. Its own client reads from here, without a way over Valkey.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from shared.cache.flights import LogItem, LogWriter
+from shared.completion.annotate import annotations
+from shared.completion.assemble import Assembler
+from shared.completion.compose import Composed
+from shared.completion.services import Services
+from shared.completion.settle import Settlement, UpstreamCall, asked_before, elapsed_ms, settle
+from shared.completion.store import entry_of
+from shared.completion.transcript import Transcript
+from shared.ledger.usage import CacheOutcome, Outcome
+from shared.providers.chat_events import ChatEvent
+from shared.providers.failures import UpstreamFailure
+from shared.providers.tokens import TokenUsage
+from shared.routing.router import Streaming
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One event of the answer: its number from 1 (0 for a comment), its bytes, and its chunk."""
+
+    index: int
+    raw: bytes
+    chunk: Mapping[str, Any] | None
+
+
+class Production:
+    """Produces one streamed answer; `batches` reads it."""
+
+    def __init__(
+        self,
+        services: Services,
+        composed: Composed,
+        upstream: Streaming,
+        writer: LogWriter | None,
+        cache_outcome: CacheOutcome,
+        said: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """`said`: the chunks that another gave before; the answer goes on after them."""
+        self._services = services
+        self._composed = composed
+        self._upstream = upstream
+        self._writer = writer
+        self._cache_outcome = cache_outcome
+        self._transcript = Transcript()
+        self._assembler = Assembler()
+        self._first_token_ms: int | None = None
+        self._index = writer.last_index if writer else 0
+        self._unread: list[Piece] = []
+        self._more = asyncio.Event()
+        self._left = False
+        self._calls = list(asked_before(upstream.tried))
+        for chunk in said:
+            self._transcript.read(chunk)
+            self._assembler.read(chunk)
+        self.outcome: Outcome | None = None
+        self.failure: UpstreamFailure | None = None
+        self._task = services.background.start(self._run())
+
+    async def batches(self) -> AsyncIterator[tuple[Piece, ...]]:
+        """The answer as it comes; it ends when all is settled. To close it early is to leave."""
+        try:
+            while self.outcome is None or self._unread:
+                if self._unread:
+                    batch, self._unread = tuple(self._unread), []
+                    yield batch
+                else:
+                    self._more.clear()
+                    await self._more.wait()
+        finally:
+            if self.outcome is None:
+                await self._leave()
+
+    async def _leave(self) -> None:
+        """The client is gone; the upstream call ends too, unless another reads or this one may come back."""
+        self._left = True
+        self._unread.clear()
+        if not self._composed.resumable and not (self._writer and self._writer.state.readers):
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        outcome: Outcome = "cancelled"
+        try:
+            if await self._produce():
+                outcome = "completed"
+        except UpstreamFailure as failure:
+            self.failure = failure
+            outcome = "failed"
+        finally:
+            await self._end(outcome)
+
+    async def _produce(self) -> bool:
+        """Whether the answer came whole, rather than being cancelled."""
+        if self._writer is None:
+            await self._pump()
+            return True
+        pump = asyncio.ensure_future(self._pump())
+        cancelled = asyncio.ensure_future(self._writer.until_cancelled())
+        try:
+            await asyncio.wait({pump, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            if pump.done():
+                pump.result()
+            return pump.done()
+        finally:
+            cancelled.cancel()
+            pump.cancel()
+            await asyncio.wait({pump, cancelled})
+
+    async def _pump(self) -> None:
+        async with self._upstream.resources:
+            async for batch in self._upstream.events:
+                await self._take(batch)
+
+    async def _take(self, batch: tuple[ChatEvent, ...]) -> None:
+        pieces = [self._piece(event) for event in batch]
+        if self._writer:
+            self._writer.add([_item(piece) for piece in pieces if piece.index])
+            if self._composed.resumable:
+                # What the client has must be in the log, or nobody could go on exactly from there.
+                await self._writer.committed()
+        if not self._left:
+            self._unread += pieces
+            self._more.set()
+
+    def _piece(self, event: ChatEvent) -> Piece:
+        chunk, raw = event.chunk, event.raw
+        if chunk is None:
+            return Piece(0, raw, None)
+        self._index += 1
+        self._transcript.read(chunk)
+        if self._first_token_ms is None:
+            self._first_token_ms = elapsed_ms(self._composed.admitted.call.started_monotonic)
+        if self._composed.passages and self._annotate(chunk):
+            raw = b"data: " + orjson.dumps(chunk)
+        if self._writer:
+            self._assembler.read(chunk)
+        return Piece(self._index, raw, chunk)
+
+    def _annotate(self, chunk: dict[str, Any]) -> bool:
+        """Put the citations on the last chunk of the first choice; whether this is it."""
+        for choice in chunk.get("choices") or ():
+            if choice.get("finish_reason") and choice.get("index", 0) == 0:
+                found = annotations(self._transcript.text, self._composed.passages)
+                choice["delta"] = {**(choice.get("delta") or {}), "annotations": found}
+                return True
+        return False
+
+    async def _end(self, outcome: Outcome) -> None:
+        """Settle and close the log before `[DONE]`: where the process freezes then, nothing runs after it."""
+        await settle(self._services, self._composed.admitted, self._settlement(outcome))
+        if self._writer:
+            whole = self._assembler.whole() if outcome == "completed" else None
+            await self._writer.finish(
+                outcome,
+                orjson.dumps(self.failure.for_caller().body()).decode() if self.failure else None,
+                entry=entry_of(self._services, self._composed, self._upstream.deployment, whole),
+                ttl_seconds=self._composed.caching.ttl_seconds,
+            )
+        self.outcome = outcome
+        self._more.set()
+
+    def _call(self, usage: TokenUsage) -> UpstreamCall:
+        return UpstreamCall(self._upstream.deployment, usage, self.failure.kind if self.failure else None)
+
+    def _settlement(self, outcome: Outcome) -> Settlement:
+        reported = self._transcript.usage
+        estimate = TokenUsage(
+            prompt=self._composed.admitted.call.request.estimated_prompt_tokens,
+            completion=self._transcript.estimated_completion(),
+        )
+        return Settlement(
+            calls=(*self._calls, self._call(reported or estimate)),
+            estimated=reported is None,
+            outcome=outcome,
+            cache_outcome=self._cache_outcome,
+            first_token_ms=self._first_token_ms,
+        )
+
+
+def _item(piece: Piece) -> LogItem:
+    data = piece.raw.removeprefix(b"data: ")
+    plain = len(data) < len(piece.raw) and b"\n" not in data and b"\r" not in data
+    return LogItem("chunk", piece.index, data if plain else orjson.dumps(piece.chunk))

@@ -1,0 +1,31 @@
+"""What of an answer may be given again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shared.cache.entry import Entry, storable
+from shared.completion.compose import Composed
+from shared.completion.services import Services
+from shared.providers.catalog import Deployment
+
+
+def entry_of(
+    services: Services, composed: Composed, deployment: Deployment, completion: Mapping[str, Any] | None
+) -> Entry | None:
+    """The entry for the cache, or `None` where the answer must not be given again.
+
+    That is an answer cut short, one that failed, and one of another model than was asked for.
+    """
+    asked = composed.admitted.asked.model.name
+    if completion is None or composed.caching.mode == "off" or deployment.model.name != asked:
+        return None
+    if not storable(completion):
+        return None
+    return Entry(
+        completion=orjson.dumps(completion),
+        provider=deployment.provider.name,
+        model=deployment.model.name,
+        stored_at=services.clock(),
+    )

@@ -1,0 +1,72 @@
+"""What another process needs to go on with an answer whose maker died: kept beside its log."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.completion.call import Admitted, Call
+from shared.completion.compose import Composed
+from shared.completion.demand import demand_of
+from shared.completion.policy import Caching
+from shared.completion.request import ChatRequest, parse_request
+from shared.completion.services import Services
+from shared.limits.keys import Caller
+from shared.limits.limits import UNLIMITED
+from shared.limits.reservation import ask_for, unmetered
+from shared.routing.route import chat_route
+
+
+class Succession(BaseModel):
+    """A composed request, as far as it can be said without the process that composed it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str
+    caller: Caller
+    body: dict[str, Any]
+    caching: Caching
+    started: datetime
+
+    @classmethod
+    def of(cls, composed: Composed) -> "Succession":
+        """Of a request that is under way."""
+        call = composed.admitted.call
+        return cls(
+            request_id=call.request_id,
+            caller=call.caller,
+            body=dict(composed.body),
+            caching=composed.caching,
+            started=call.started,
+        )
+
+    def encode(self) -> bytes:
+        """As it is kept."""
+        return self.model_dump_json().encode()
+
+    def composed(self, services: Services, now_monotonic: float) -> Composed:
+        """The request again. What was reserved for it went with its maker; the ledger bills it all the same.
+
+        Raises:
+            NotFoundError: Its model is no longer served.
+        """
+        request = parse_request(ChatRequest, self.body)
+        route = chat_route(services.models, request.model)
+        call = Call(
+            request_id=self.request_id,
+            endpoint="/v1/chat/completions",
+            caller=self.caller,
+            body=self.body,
+            request=request,
+            started=self.started,
+            started_monotonic=now_monotonic,
+        )
+        demand = demand_of(request, self.body, route.deployments, prompt_ratio=1.0, at=self.started)
+        ask = ask_for(self.caller, self.request_id, request.model, UNLIMITED, demand, self.started)
+        admitted = Admitted(
+            call=call,
+            route=route,
+            reservation=unmetered(ask),
+            deadline=now_monotonic + services.router.patience.request_seconds,
+        )
+        return Composed(admitted=admitted, body=self.body, passages=(), caching=self.caching)
