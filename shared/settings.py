@@ -38,7 +38,7 @@ class ValkeySettings(Settings):
 class CacheSettings(Settings):
     """How answers are cached for who does not say otherwise: for how many seconds, and whether at all."""
 
-    cache_mode: Literal["off", "exact", "semantic"] = "exact"
+    cache_mode: Literal["off", "exact"] = "exact"
     cache_ttl_seconds: PositiveInt = 3600
 
 

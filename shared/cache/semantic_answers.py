@@ -52,8 +52,8 @@ def agree(a: str, b: str, similarity: float, *, same_words: bool) -> bool | None
 
     Args:
         similarity: The cosine of the two answers.
-        same_words: Whether the two questions say the same, word for word. Then only a clear difference is one,
-            for a model seldom gives an answer twice in the same words; else, what is in doubt is one.
+        same_words: Whether the two questions say the same, word for word. Then only a clear difference is
+            one, for a model seldom gives an answer twice in the same words; else, what is in doubt is one.
     """
     if not same_words:
         return similarity >= _NEAR and same_numbers(a, b)

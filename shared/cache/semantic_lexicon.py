@@ -6,6 +6,11 @@ costs a wrong answer, so doubtful ones stay out.
 
 import re
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # What people say around a question. Taken out at its start and end, as often as it is there.
 PREFIX = re.compile(
     r"(?:hi|hiya|hello|hey|good (?:morning|afternoon|evening)|greetings)"
@@ -143,135 +148,20 @@ CONTRACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 # Words that carry nothing by themselves: what they do for the sense is looked at apart (order, mood, owner).
 FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "do",
-        "does",
-        "did",
-        "doing",
-        "done",
-        "is",
-        "are",
-        "am",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "can",
-        "could",
-        "would",
-        "should",
-        "will",
-        "shall",
-        "may",
-        "might",
-        "must",
-        "of",
-        "for",
-        "with",
-        "in",
-        "on",
-        "at",
-        "by",
-        "from",
-        "and",
-        "that",
-        "this",
-        "these",
-        "those",
-        "it",
-        "its",
-        "as",
-        "have",
-        "has",
-        "had",
-        "having",
-        "i",
-        "me",
-        "my",
-        "mine",
-        "you",
-        "your",
-        "yours",
-        "we",
-        "us",
-        "our",
-        "ours",
-        "to",
-        "into",
-        "onto",
-        "what",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "how",
-        "when",
-        "where",
-        "why",
-        "please",
-        "just",
-        "get",
-        "gets",
-        "getting",
-        "got",
-        "gotten",
-        "some",
-        "any",
-        "there",
-        "here",
-        "so",
-        "then",
-        "than",
-        "about",
-        "available",
-        "offer",
-        "offers",
-        "offered",
-        "obtain",
-        "receive",
-        "request",
-        "dont",
-        "doesnt",
-        "didnt",
-        "isnt",
-        "arent",
-        "wasnt",
-        "werent",
-        "havent",
-        "hasnt",
-        "shouldnt",
-        "couldnt",
-        "wouldnt",
-        "up",
-    ]
+    _words(
+        "a an the do does did doing done is are am was were be been being can could would should will"
+        " shall may might must of for with in on at by from and that this these those it its as have has"
+        " had having i me my mine you your yours we us our ours to into onto what which who whom whose how"
+        " when where why please just get gets getting got gotten some any there here so then than about"
+        " available offer offers offered obtain receive request dont doesnt didnt isnt arent wasnt werent"
+        " havent hasnt shouldnt couldnt wouldnt up"
+    )
 )
 
 # Words that look like a plural of another and are not.
-NOT_PLURALS = frozenset(
-    ["news", "customs", "goods", "arms", "glasses", "securities", "series", "species", "contents"]
-)
+NOT_PLURALS = frozenset(_words("news customs goods arms glasses securities series species contents"))
 
-NEGATIONS = frozenset(
-    [
-        "not",
-        "no",
-        "never",
-        "none",
-        "nothing",
-        "nobody",
-        "neither",
-        "nor",
-        "without",
-        "cannot",
-        "non",
-        "except",
-        "unless",
-    ]
-)
+NEGATIONS = frozenset(_words("not no never none nothing nobody neither nor without cannot non except unless"))
 
 # Which mood a question is in, where it changes the answer.
 MOODS: dict[str, str] = {
@@ -297,137 +187,32 @@ OBJECTS: dict[str, str] = {
 
 # What stands behind one of these has a part of its own: "Word to PDF" is not "PDF to Word".
 PREPOSITIONS = frozenset(
-    [
-        "from",
-        "to",
-        "into",
-        "onto",
-        "than",
-        "before",
-        "after",
-        "over",
-        "under",
-        "for",
-        "with",
-        "by",
-        "in",
-        "on",
-        "at",
-        "near",
-        "between",
-        "against",
-        "via",
-        "per",
-        "as",
-        "of",
-        "about",
-        "within",
-        "during",
-        "through",
-        "without",
-        "until",
-    ]
+    _words(
+        "from to into onto than before after over under for with by in on at near between against via per"
+        " as of about within during through without until"
+    )
 )
 
-QUESTION_WORDS = frozenset(["what", "which", "who", "whom", "whose", "how", "when", "where", "why"])
+QUESTION_WORDS = frozenset(_words("what which who whom whose how when where why"))
 # Behind an auxiliary, these make a question of a sentence: "on trains, is there a discount".
-SUBJECTS = frozenset(
-    [
-        "i",
-        "we",
-        "you",
-        "it",
-        "there",
-        "the",
-        "my",
-        "a",
-        "an",
-        "your",
-        "our",
-        "this",
-        "that",
-        "they",
-        "he",
-        "she",
-        "these",
-        "those",
-        "any",
-    ]
-)
+SUBJECTS = frozenset(_words("i we you it there the my a an your our this that they he she these those any"))
 
 AUXILIARIES = frozenset(
-    [
-        "do",
-        "does",
-        "did",
-        "is",
-        "are",
-        "am",
-        "was",
-        "were",
-        "can",
-        "could",
-        "would",
-        "should",
-        "will",
-        "shall",
-        "may",
-        "might",
-        "must",
-        "have",
-        "has",
-        "had",
-    ]
+    _words("do does did is are am was were can could would should will shall may might must have has had")
 )
 
 # After "how": these make it another question.
 MEASURES = frozenset(
-    [
-        "many",
-        "much",
-        "long",
-        "often",
-        "far",
-        "old",
-        "big",
-        "large",
-        "tall",
-        "fast",
-        "soon",
-        "deep",
-        "wide",
-        "heavy",
-        "late",
-        "early",
-    ]
+    _words("many much long often far old big large tall fast soon deep wide heavy late early")
 )
 
 NUMBER_WORDS: dict[str, str] = {
     word: str(value)
     for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+            " sixteen seventeen eighteen nineteen twenty"
+        )
     )
 } | {
     "thirty": "30",
@@ -452,224 +237,55 @@ NUMBER_WORDS: dict[str, str] = {
     "%": "percent",
 }
 
-# Each line is one meaning, in any inflection.
+# Between bars, words of one meaning.
 _SYNONYMS = """
-price cost fee charge fare
-buy purchase bought
-start begin commence began
-finish end
-cancel terminate
-quick fast rapid
-quicker faster
-quickest fastest
-big large
-bigger larger
-biggest largest
-child children kid
-phone telephone
-mobile cellphone smartphone cell
-film movie
-holiday vacation
-apartment flat
-shop store
-rubbish trash garbage
-fix repair mend
-photo picture
-help assist
-allow permit
-reserve book
-delete remove erase
-change update modify amend edit alter
-dispute challenge contest
-previous earlier prior
-mute silence
-register enrol
-enable activate
-disable deactivate
-create make
-submit file lodge
-warranty guarantee
-luggage baggage
-yearly annual
-quote quotation
-tv television
-bike bicycle
-fridge refrigerator
-lift elevator
-vaccine jab
-delivery shipping deliver
-parcel package
-sick ill
-talk speak
-choose select pick
-show display
-require need
-contact reach call
-site website
-respond reply
-hard difficult
-easy simple
-wrong incorrect
-mistake error
-happen occur
-country nation
-writer author
-colour color
-centre center
-licence license
-programme program
-catalogue catalog
-grey gray
-jewellery jewelry
-theatre theater
-fibre fiber
-litre liter
-metre meter
-organise organize
-info information
-doctor physician
-ad advert advertisement
-exam examination
-maths mathematics
-kilogram kilo kg kgs
-uk britain
-usa america
-eu europe
-percent percentage
-explain describe
-ask inquire enquire
-close shut
-collect fetch
-verify confirm
-decrease reduce lower
-increase raise boost
-reject refuse decline
-employ hire
-pause suspend freeze
-merge combine
-refund reimburse reimbursement
-replace swap
-split divide
-boss manager
-broadband internet
-cashpoint atm
-car vehicle automobile
-pharmacy chemist drugstore
-clothes clothing
-company firm
-discount reduction
-staff employee worker
-football soccer
-gift present
-trip journey
-laptop notebook
-maximum max
-minimum min
-medicine medication
-mother mum mom mummy
-father dad daddy
-nappy diaper
-pavement sidewalk
-plane aeroplane airplane aircraft
-post mail
-postcode zipcode
-pram stroller
-result outcome
-sofa couch settee
-jumper sweater
-sweets candy
-tap faucet
-taxi cab
-term semester
-timetable schedule
-toilet loo
-torch flashlight
-trainers sneakers
-lorry truck
-university uni
-wage salary
-windscreen windshield
-broken faulty defective
-cheap inexpensive
-extra additional
-main primary
-standard regular
-abroad overseas
-entire whole
-nearest closest
-late overdue
-necessary mandatory compulsory obligatory
-forbidden prohibited banned
-dangerous unsafe
-advantage benefit
-disadvantage drawback
-symptom sign
-recommend suggest
-purpose aim
-meaning definition
-permission authorisation authorization
-agreement contract
-allowance entitlement
+price cost fee charge fare | buy purchase bought | start begin commence began | finish end |
+cancel terminate | quick fast rapid | quicker faster | quickest fastest | big large | bigger larger |
+biggest largest | child children kid | phone telephone | mobile cellphone smartphone cell | film movie |
+holiday vacation | apartment flat | shop store | rubbish trash garbage | fix repair mend | photo picture
+| help assist | allow permit | reserve book | delete remove erase | change update modify amend edit alter
+| dispute challenge contest | previous earlier prior | mute silence | register enrol | enable activate |
+disable deactivate | create make | submit file lodge | warranty guarantee | luggage baggage |
+yearly annual | quote quotation | tv television | bike bicycle | fridge refrigerator | lift elevator |
+vaccine jab | delivery shipping deliver | parcel package | sick ill | talk speak | choose select pick |
+show display | require need | contact reach call | site website | respond reply | hard difficult |
+easy simple | wrong incorrect | mistake error | happen occur | country nation | writer author |
+colour color | centre center | licence license | programme program | catalogue catalog | grey gray |
+jewellery jewelry | theatre theater | fibre fiber | litre liter | metre meter | organise organize |
+info information | doctor physician | ad advert advertisement | exam examination | maths mathematics |
+kilogram kilo kg kgs | uk britain | usa america | eu europe | percent percentage | explain describe |
+ask inquire enquire | close shut | collect fetch | verify confirm | decrease reduce lower |
+increase raise boost | reject refuse decline | employ hire | pause suspend freeze | merge combine |
+refund reimburse reimbursement | replace swap | split divide | boss manager | broadband internet |
+cashpoint atm | car vehicle automobile | pharmacy chemist drugstore | clothes clothing | company firm |
+discount reduction | staff employee worker | football soccer | gift present | trip journey |
+laptop notebook | maximum max | minimum min | medicine medication | mother mum mom mummy |
+father dad daddy | nappy diaper | pavement sidewalk | plane aeroplane airplane aircraft | post mail |
+postcode zipcode | pram stroller | result outcome | sofa couch settee | jumper sweater | sweets candy |
+tap faucet | taxi cab | term semester | timetable schedule | toilet loo | torch flashlight |
+trainers sneakers | lorry truck | university uni | wage salary | windscreen windshield |
+broken faulty defective | cheap inexpensive | extra additional | main primary | standard regular |
+abroad overseas | entire whole | nearest closest | late overdue |
+necessary mandatory compulsory obligatory | forbidden prohibited banned | dangerous unsafe |
+advantage benefit | disadvantage drawback | symptom sign | recommend suggest | purpose aim |
+meaning definition | permission authorisation authorization | agreement contract | allowance entitlement
 """
 
-SYNONYMS: tuple[tuple[str, ...], ...] = tuple(tuple(line.split()) for line in _SYNONYMS.strip().splitlines())
+SYNONYMS: tuple[tuple[str, ...], ...] = tuple(tuple(group.split()) for group in _SYNONYMS.split("|"))
 
 # Real words one letter apart: neither is a slip of the pen for the other.
 CONFUSABLE: frozenset[frozenset[str]] = frozenset(
     frozenset(pair.split("/"))
-    for pair in [
-        "contact/contract",
-        "county/country",
-        "addition/addiction",
-        "marital/martial",
-        "causal/casual",
-        "through/thorough",
-        "bought/brought",
-        "desert/dessert",
-        "complement/compliment",
-        "stationary/stationery",
-        "personal/personnel",
-        "affect/effect",
-        "adopt/adapt",
-        "prescribe/proscribe",
-        "formal/format",
-        "insure/ensure",
-        "assure/insure",
-        "inhale/exhale",
-        "principal/principle",
-        "accept/except",
-        "access/excess",
-        "precede/proceed",
-        "conserve/converse",
-        "comprise/compromise",
-        "eligible/illegible",
-        "immigrate/emigrate",
-        "importer/exporter",
-        "import/export",
-        "lesser/lessor",
-        "lender/leader",
-        "trail/trial",
-        "united/untied",
-        "tortuous/torturous",
-        "moral/mortal",
-        "message/massage",
-        "planet/planed",
-        "statue/statute",
-        "collage/college",
-        "angel/angle",
-        "dairy/diary",
-        "device/devise",
-        "advice/advise",
-        "patients/patience",
-        "employer/employee",
-        "employers/employees",
-        "trainer/trainee",
-        "mentor/mentee",
-        "payer/payee",
-        "license/licensee",
-        "hydrogen/hydrogel",
-        "chlorine/chloride",
-        "sulfate/sulfite",
-        "nitrate/nitrite",
-    ]
+    for pair in _words(
+        "contact/contract county/country addition/addiction marital/martial causal/casual"
+        " through/thorough bought/brought desert/dessert complement/compliment stationary/stationery"
+        " personal/personnel affect/effect adopt/adapt prescribe/proscribe formal/format insure/ensure"
+        " assure/insure inhale/exhale principal/principle accept/except access/excess precede/proceed"
+        " conserve/converse comprise/compromise eligible/illegible immigrate/emigrate importer/exporter"
+        " import/export lesser/lessor lender/leader trail/trial united/untied tortuous/torturous"
+        " moral/mortal message/massage planet/planed statue/statute collage/college angel/angle"
+        " dairy/diary device/devise advice/advise patients/patience employer/employee employers/employees"
+        " trainer/trainee mentor/mentee payer/payee license/licensee hydrogen/hydrogel chlorine/chloride"
+        " sulfate/sulfite nitrate/nitrite"
+    )
 )

@@ -9,11 +9,10 @@ from shared.limits.limits import CacheMode
 
 @dataclass(frozen=True, kw_only=True)
 class Caching:
-    """`ttl_seconds`: how long the answer may be given again. `error_bound`: see `CacheOptions`."""
+    """`ttl_seconds`: how long the answer may be given again."""
 
     mode: CacheMode
     ttl_seconds: int
-    error_bound: float = 0.02
 
 
 def caching_of(call: Call[ChatRequest], default: Caching) -> Caching:
@@ -22,5 +21,4 @@ def caching_of(call: Call[ChatRequest], default: Caching) -> Caching:
     return Caching(
         mode=asked.mode or key.mode or default.mode,
         ttl_seconds=asked.ttl or key.ttl_seconds or default.ttl_seconds,
-        error_bound=asked.error_bound,
     )

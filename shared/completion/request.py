@@ -73,17 +73,15 @@ class KnowledgeOptions(BaseModel):
 
 
 class CacheOptions(BaseModel):
-    """How answers are cached: `exact` serves what was asked word for word, `semantic` what means the same.
+    """How answers are cached: `exact` gives the same answer to the same body for `ttl` seconds.
 
-    `error_bound` is the share of wrong answers that `semantic` may serve. What is left out is as the key
-    says, else as the settings say.
+    What is left out is as the key says, else as the settings say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: CacheMode | None = None
     ttl: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
-    error_bound: Annotated[float, Field(gt=0, lt=1)] = 0.02
 
 
 class WeirOptions(BaseModel):

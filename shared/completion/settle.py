@@ -14,13 +14,15 @@ from shared.providers.catalog import Deployment
 from shared.providers.failures import FailureKind, Tried
 from shared.providers.tokens import TokenUsage
 
+_NONE = TokenUsage()
+
 
 @dataclass(frozen=True)
 class UpstreamCall:
     """One call to a provider: who was asked, the tokens it used, and how it failed, if it did."""
 
     deployment: Deployment
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = _NONE
     failure: FailureKind | Literal["hedged"] | None = None
 
     def leg(self, outcome: Outcome, at: datetime) -> Leg:
@@ -54,9 +56,9 @@ class UpstreamCall:
 class Settlement:
     """How a call ended.
 
-    `calls` are the upstream calls it took, in order, the one that answered last; each is billed once. `estimated`: a
-    provider reported no usage, so Weir's estimate stands for it. `spared`: another paid, or nobody had to,
-    so the tokens cost nothing.
+    `calls` are the upstream calls it took, in order, the one that answered last; each is billed once.
+    `estimated`: a provider reported no usage, so Weir's estimate stands for it. `spared`: another paid, or
+    nobody had to, so the tokens cost nothing.
     """
 
     calls: tuple[UpstreamCall, ...]

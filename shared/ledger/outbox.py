@@ -15,8 +15,8 @@ from shared.telemetry import Logger
 
 Delivery = Literal["inline", "background"]
 
-# Records of one message; some 600 bytes each, and a message of SQS holds 1 MiB.
-_BATCH = 500
+# Records of one message, which holds 1 MiB: some 600 bytes each, and 200 a leg, of which no request has many.
+_BATCH = 250
 
 _GATHER = 0.1
 

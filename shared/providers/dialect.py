@@ -21,15 +21,18 @@ def encode_body(body: Mapping[str, Any], deployment: Deployment, *, tenant_id: s
     Raises:
         InvalidRequestError: It is nested so deeply that it cannot be written.
     """
-    sent: Mapping[str, Any] = {**body, "model": deployment.upstream_name}
-    if "messages" in sent:
-        quirks = deployment.provider.quirks
-        for quirk, change in CHANGES.items():
-            if quirk in quirks:
-                sent = change(sent, tenant_id)
-        sent = drop_recalled(sent)
     try:
-        return orjson.dumps(sent)
+        return orjson.dumps(_translated(body, deployment, tenant_id))
     except TypeError as error:
         # orjson reads 1,024 levels and writes 254.
         raise InvalidRequestError("The body is nested too deeply; make it flatter.") from error
+
+
+def _translated(body: Mapping[str, Any], deployment: Deployment, tenant_id: str) -> Mapping[str, Any]:
+    sent: Mapping[str, Any] = {**body, "model": deployment.upstream_name}
+    if "messages" not in sent:
+        return sent
+    for quirk, change in CHANGES.items():
+        if quirk in deployment.provider.quirks:
+            sent = change(sent, tenant_id)
+    return drop_recalled(sent)

@@ -29,8 +29,8 @@ class Said:
         choice: Mapping[str, Any] = choices[0] if choices else {}
         message = choice.get("message") or {}
         return cls(
-            content=message.get("content") or "",
-            reasoning=message.get("reasoning_content") or "",
+            content=_text(message.get("content")),
+            reasoning=_text(message.get("reasoning_content")),
             tools_begun=bool(message.get("tool_calls")),
             finished=bool(choice.get("finish_reason")),
         )
@@ -61,6 +61,10 @@ def _continuable(body: Mapping[str, Any]) -> bool:
     forced = body.get("tool_choice") not in (None, "auto", "none")
     begun_by_caller = bool(body["messages"][-1].get("prefix"))
     return not (several or counted or forced or begun_by_caller)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _begun(said: Said) -> dict[str, Any]:

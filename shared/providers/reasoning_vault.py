@@ -5,7 +5,6 @@ field. So Weir keeps it in Valkey, for the tenant, and puts it back. docs/deepse
 """
 
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +19,13 @@ from shared.valkey.client import Valkey
 
 Message = Mapping[str, Any]
 
-# Turns asked for in one round trip, and at most: what an older one thought no longer matters.
+# Turns asked for in one round trip.
 _PAGE = 128
-_MOST_TURNS = 512
+
+# Turns asked for at most. Of a longer conversation the oldest are left out, many at once and rarely: a prompt
+# that begins otherwise than the one before it is not found in the provider's cache.
+MOST_TURNS = 1024
+_STEP = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +86,25 @@ class ReasoningVault:
         if key is None or len(text) > self._options.most_bytes:
             return
         value = zlib.compress(text)
-        await self._valkey.attempt(lambda client: client.set(_name(tenant_id, key), value, ex=ttl))
+        # The first stays, so that a conversation's prompt goes on as it began.
+        await self._valkey.attempt(lambda client: client.set(_name(tenant_id, key), value, ex=ttl, nx=True))
 
     def _places(self, tenant_id: str, messages: Sequence[Message]) -> dict[str, int]:
-        """Where reasoning is lacking, by its name in Valkey, newest first."""
-        names: list[tuple[str, int]] = []
-        for position in range(len(messages) - 1, -1, -1):
-            message = messages[position]
-            if message.get("role") != "assistant" or message.get("reasoning_content"):
-                continue
-            if key := turn_key(tenant_id, messages[:position][-1:], message):
-                names.append((_name(tenant_id, key), position))
-            if len(names) == _MOST_TURNS:
-                break
-        # Two turns of one name: nobody can say whose reasoning it is.
-        times = Counter(name for name, _ in names)
-        return {name: position for name, position in names if times[name] == 1}
+        """Where reasoning is lacking, by its name in Valkey.
+
+        Of turns that cannot be told apart the first has it: it is the one whose reasoning was kept.
+        """
+        lacking = [
+            position
+            for position, message in enumerate(messages)
+            if message.get("role") == "assistant" and not message.get("reasoning_content")
+        ]
+        excess = max(0, len(lacking) - MOST_TURNS)
+        places: dict[str, int] = {}
+        for position in lacking[-(-excess // _STEP) * _STEP :]:
+            if key := turn_key(tenant_id, messages[max(0, position - 1) : position], messages[position]):
+                places.setdefault(_name(tenant_id, key), position)
+        return places
 
     async def _recall(self, names: list[str]) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -13,6 +13,7 @@ from shared.providers.catalog import ChatModel, Deployment
 from shared.providers.chat_events import ChatEvent
 from shared.providers.dialect import encode_body
 from shared.providers.failures import Tried, UpstreamFailure
+from shared.providers.json_mode import is_json_asked
 from shared.providers.load import Credentials
 from shared.providers.tokens import TokenUsage
 from shared.routing.board import HealthBoard
@@ -198,7 +199,7 @@ class Router:
                 content = await self._endpoint(deployment).send(path, encoded)
         except TimeoutError as error:
             raise UpstreamFailure("timeout", deployment.provider.name, "no answer in time") from error
-        answer = read_answer(path, content, deployment.provider.name, json_asked=_json_asked(body))
+        answer = read_answer(path, content, deployment.provider.name, body)
         self._board.see(deployment, of_success(choice, None))
         self._learn_pace(
             deployment, self._clock() - began, TokenUsage.from_body(answer.get("usage")).completion
@@ -231,7 +232,7 @@ class Router:
             path=path,
             body=encoded,
             until=min(deadline, in_time) if bounded else deadline,
-            json_asked=_json_asked(body),
+            json_asked=is_json_asked(body),
         )
 
     def _late(self, choice: Choice) -> float | None:
@@ -272,8 +273,3 @@ class Router:
         if key not in self._endpoints:
             self._endpoints[key] = Endpoint(self._credentials[key[:2]], base_url)
         return self._endpoints[key]
-
-
-def _json_asked(body: Mapping[str, Any]) -> bool:
-    wanted = body.get("response_format")
-    return isinstance(wanted, Mapping) and wanted.get("type") in ("json_object", "json_schema")

@@ -139,7 +139,6 @@ async def test_concurrent_duplicates_are_one_row_and_new_once(database: Database
         async with database.tenant(tenant_id) as connection:
             return await record_usage(connection, *order)
 
-    # Against each other's order, which would lock up if it were kept.
     orders = [records, records[::-1], records + records, records[20:] + records[:20]]
     new = [record for booked in await asyncio.gather(*map(book, orders * 3)) for record in booked]
     assert sorted(record.request_id for record in new) == sorted(record.request_id for record in records)
@@ -148,6 +147,23 @@ async def test_concurrent_duplicates_are_one_row_and_new_once(database: Database
     assert len(rows) == len(records)
     assert sum(row["cost_microdollars"] for row in rows) == 21 * len(records)
     assert {len(row["legs"]) for row in rows} == {3}
+
+
+async def test_batches_in_each_others_order_do_not_lock_up(database: Database, tenant_id: str) -> None:
+    first, second = sorted((usage(tenant_id), usage(tenant_id)), key=lambda record: record.request_id)
+
+    async def book_backwards() -> tuple[UsageRecord, ...]:
+        async with database.tenant(tenant_id) as connection:
+            return await record_usage(connection, second, first)
+
+    async with database.tenant(tenant_id) as connection:
+        await record_usage(connection, first)
+        other = asyncio.create_task(book_backwards())
+        waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted"
+        while not (row := await (await connection.execute(waiting)).fetchone()) or not row["n"]:
+            assert not other.done(), "the other transaction has to wait for this one"
+        assert await record_usage(connection, second) == (second,)
+    assert await other == ()
 
 
 async def test_metrics_count_each_request_once(

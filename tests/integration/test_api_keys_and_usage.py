@@ -172,6 +172,12 @@ async def test_usage_says_what_the_cache_spared(api: Api, new_member: NewMember)
     (today,) = (await get(admin, "/usage"))["data"]
     assert (today["cost_microdollars"], today["saved_microdollars"], today["cache_hits"]) == (7, 14, 2)
     assert today["failures"] == 0
+    by_two = await admin.sdk.get("/usage?group_by=model&group_by=cache_outcome", cast_to=object)
+    assert [(row["model"], row["cache_outcome"]) for row in by_two["data"]] == [
+        ("a", "hit"),
+        ("a", "miss"),
+        ("b", "hit"),
+    ]
     by_outcome = (await get(admin, "/usage", group_by=["cache_outcome", "endpoint", "provider"]))["data"]
     assert [(row["cache_outcome"], row["requests"], row["saved_microdollars"]) for row in by_outcome] == [
         ("hit", 2, 14),

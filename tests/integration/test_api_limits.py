@@ -18,7 +18,7 @@ EVERYTHING = {
     "concurrent_requests": 5,
     "budget_per_day_usd": "1.5",
     "budget_per_month_usd": "20.000001",
-    "cache": {"mode": "semantic", "ttl": 3600},
+    "cache": {"mode": "off", "ttl": 3600},
 }
 NOTHING = {
     "models": None,
@@ -70,7 +70,7 @@ async def test_everything_that_is_limited_is_kept_and_shown(api: Api, admin: Mem
         budget_per_month=20_000_001,
     )
     assert caller.tenant_limits == UNLIMITED
-    assert caller.cache == CachePolicy(mode="semantic", ttl_seconds=3600)
+    assert caller.cache == CachePolicy(mode="off", ttl_seconds=3600)
 
 
 async def test_a_key_without_limits_has_none(admin: Member) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -185,7 +184,7 @@ async def test_a_leader_who_leaves_goes_on_for_who_joined(shared_bench, ask) -> 
     assert isinstance(follower, StreamedAnswer)
     begun = await anext(follower.events)
     async with asyncio.timeout(5):
-        while not await _has_reader(shared_bench):
+        while not await _has_reader(shared_bench):  # noqa: ASYNC110 - the writer has no event for it
             await asyncio.sleep(0.01)
     await leader.events.aclose()  # type: ignore[attr-defined]
     hold.set()

@@ -31,7 +31,7 @@ async def usage(
             connection,
             since=_midnight(since),
             until=_midnight(until + timedelta(days=1)),
-            group_by=query.group_by if only_key is None else [*query.group_by, "key_id"],
+            group_by=query.groupings if only_key is None else [*query.groupings, "key_id"],
             only_key=only_key,
         )
     return cut([usage_object(row) for row in rows], query)

@@ -16,11 +16,20 @@ _Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
 
 
 class UsageQuery(WholeListQuery):
-    """GET /v1/usage: UTC days, `since` and `until` included; without them the last 30."""
+    """GET /v1/usage: UTC days, `since` and `until` included; without them the last 30.
+
+    `group_by` may be there several times, as `group_by` or, as OpenAI's SDK writes a list, as `group_by[]`.
+    """
 
     since: _Day | None = None
     until: _Day | None = None
     group_by: tuple[Grouping, ...] = ()
+    group_by_list: tuple[Grouping, ...] = Field(default=(), alias="group_by[]")
+
+    @property
+    def groupings(self) -> tuple[Grouping, ...]:
+        """What to tell apart."""
+        return (*self.group_by, *self.group_by_list)
 
 
 class UsageObject(Item):

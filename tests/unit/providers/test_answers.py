@@ -8,6 +8,7 @@ from shared.providers.endpoint import _retry_after
 from shared.providers.failures import UpstreamFailure, kind_of_status
 
 CHAT = "/chat/completions"
+JSON = {"response_format": {"type": "json_object"}}
 
 
 def completion(content: object = "A dam.", finish: str = "stop", **message: object) -> dict:
@@ -15,8 +16,8 @@ def completion(content: object = "A dam.", finish: str = "stop", **message: obje
 
 
 def test_a_completion_is_decoded() -> None:
-    assert read_answer(CHAT, orjson.dumps(completion()), "p") == completion()
-    assert read_answer(CHAT, b"\n\n \n" + orjson.dumps(completion()), "p") == completion()
+    assert read_answer(CHAT, orjson.dumps(completion()), "p", {}) == completion()
+    assert read_answer(CHAT, b"\n\n \n" + orjson.dumps(completion()), "p", {}) == completion()
 
 
 @pytest.mark.parametrize(
@@ -36,13 +37,13 @@ def test_a_completion_is_decoded() -> None:
 )
 def test_what_is_none_is_broken(body) -> None:
     with pytest.raises(UpstreamFailure) as failed:
-        read_answer(CHAT, body, "p")
+        read_answer(CHAT, body, "p", {})
     assert failed.value.kind == "broken"
 
 
 def test_an_answer_cut_for_lack_of_resources_is_overload() -> None:
     with pytest.raises(UpstreamFailure) as failed:
-        read_answer(CHAT, orjson.dumps(completion("A", "insufficient_system_resource")), "p")
+        read_answer(CHAT, orjson.dumps(completion("A", "insufficient_system_resource")), "p", {})
     assert failed.value.kind == "overloaded"
 
 
@@ -50,9 +51,9 @@ def test_an_answer_cut_for_lack_of_resources_is_overload() -> None:
 def test_blanks_are_no_json(content) -> None:
     blank = orjson.dumps(completion(content))
 
-    assert read_answer(CHAT, blank, "p") == completion(content)
+    assert read_answer(CHAT, blank, "p", {}) == completion(content)
     with pytest.raises(UpstreamFailure, match="blank"):
-        read_answer(CHAT, blank, "p", json_asked=True)
+        read_answer(CHAT, blank, "p", JSON)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +66,13 @@ def test_blanks_are_no_json(content) -> None:
     ],
 )
 def test_no_blank_is_another_way_to_end(answer) -> None:
-    assert read_answer(CHAT, orjson.dumps(answer), "p", json_asked=True) == answer
+    assert read_answer(CHAT, orjson.dumps(answer), "p", JSON) == answer
 
 
 def test_embeddings_have_data() -> None:
-    assert read_answer("/embeddings", b'{"data": []}', "p") == {"data": []}
+    assert read_answer("/embeddings", b'{"data": []}', "p", {}) == {"data": []}
     with pytest.raises(UpstreamFailure, match="embeddings"):
-        read_answer("/embeddings", orjson.dumps(completion()), "p")
+        read_answer("/embeddings", orjson.dumps(completion()), "p", {})
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,10 @@ async def test_only_providers_with_a_secret_are_served(monkeypatch, own) -> None
 
 def chain(**fallbacks: list[str]) -> Catalog:
     """One provider with a model for each name, which falls back as given."""
-    row = '[[providers.models]]\nkind = "chat"\nname = "{}"\ncontext_window = 9\nprice = {{ input = "0", output = "0" }}\nfallbacks = {}\n'
+    row = (
+        '[[providers.models]]\nkind = "chat"\nname = "{}"\ncontext_window = 9\n'
+        'price = {{ input = "0", output = "0" }}\nfallbacks = {}\n'
+    )
     head = '[[providers]]\nname = "mine"\nbase_url = "http://127.0.0.1:1/v1"\n'
     return Catalog.from_toml(head + "".join(row.format(name, list(to)) for name, to in fallbacks.items()))
 
