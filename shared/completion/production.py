@@ -22,6 +22,7 @@ from shared.completion.transcript import Transcript
 from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.chat_events import ChatEvent
 from shared.providers.failures import UpstreamFailure
+from shared.providers.prefix import Said, continuation_body
 from shared.providers.tokens import TokenUsage
 from shared.routing.router import Streaming
 
@@ -54,6 +55,8 @@ class Production:
         self._writer = writer
         self._cache_outcome = cache_outcome
         self._transcript = Transcript()
+        # What earlier calls for this answer said; the transcript is the present call's.
+        self._said = ""
         self._assembler = Assembler()
         self._first_token_ms: int | None = None
         self._index = writer.last_index if writer else 0
@@ -119,9 +122,35 @@ class Production:
             await asyncio.wait({pump, cancelled})
 
     async def _pump(self) -> None:
+        try:
+            await self._pass_on()
+        except UpstreamFailure as failure:
+            self._upstream = await self._taken_up(failure)
+            await self._pass_on()
+
+    async def _pass_on(self) -> None:
         async with self._upstream.resources:
             async for batch in self._upstream.events:
                 await self._take(batch)
+
+    async def _taken_up(self, failure: UpstreamFailure) -> Streaming:
+        """The rest of the answer, from the provider that broke off, where it can take up what it began.
+
+        Raises:
+            UpstreamFailure: It cannot.
+        """
+        deployment, admitted = self._upstream.deployment, self._composed.admitted
+        body = continuation_body(self._composed.body, Said.in_completion(self._assembler.whole()))
+        if body is None or deployment.provider.prefix_base_url is None:
+            raise failure
+        rest = await self._services.router.resume(
+            deployment, body, tenant_id=admitted.call.caller.tenant_id, deadline=admitted.deadline
+        )
+        self._calls.append(UpstreamCall(deployment, self._used(), failure.kind))
+        self._calls += asked_before(rest.tried)
+        self._said += self._transcript.text
+        self._transcript = Transcript()
+        return rest
 
     async def _take(self, batch: tuple[ChatEvent, ...]) -> None:
         pieces = [self._piece(event) for event in batch]
@@ -144,15 +173,14 @@ class Production:
             self._first_token_ms = elapsed_ms(self._composed.admitted.call.started_monotonic)
         if self._composed.passages and self._annotate(chunk):
             raw = b"data: " + orjson.dumps(chunk)
-        if self._writer:
-            self._assembler.read(chunk)
+        self._assembler.read(chunk)
         return Piece(self._index, raw, chunk)
 
     def _annotate(self, chunk: dict[str, Any]) -> bool:
         """Put the citations on the last chunk of the first choice; whether this is it."""
         for choice in chunk.get("choices") or ():
             if choice.get("finish_reason") and choice.get("index", 0) == 0:
-                found = annotations(self._transcript.text, self._composed.passages)
+                found = annotations(self._said + self._transcript.text, self._composed.passages)
                 choice["delta"] = {**(choice.get("delta") or {}), "annotations": found}
                 return True
         return False
@@ -171,18 +199,18 @@ class Production:
         self.outcome = outcome
         self._more.set()
 
-    def _call(self, usage: TokenUsage) -> UpstreamCall:
-        return UpstreamCall(self._upstream.deployment, usage, self.failure.kind if self.failure else None)
-
-    def _settlement(self, outcome: Outcome) -> Settlement:
-        reported = self._transcript.usage
-        estimate = TokenUsage(
+    def _used(self) -> TokenUsage:
+        """What the present call used: as the provider says, else as Weir estimates."""
+        return self._transcript.usage or TokenUsage(
             prompt=self._composed.admitted.call.request.estimated_prompt_tokens,
             completion=self._transcript.estimated_completion(),
         )
+
+    def _settlement(self, outcome: Outcome) -> Settlement:
+        failure = self.failure.kind if self.failure else None
         return Settlement(
-            calls=(*self._calls, self._call(reported or estimate)),
-            estimated=reported is None,
+            calls=(*self._calls, UpstreamCall(self._upstream.deployment, self._used(), failure)),
+            estimated=self._transcript.usage is None,
             outcome=outcome,
             cache_outcome=self._cache_outcome,
             first_token_ms=self._first_token_ms,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from shared.completion.answer import StreamedAnswer
 from shared.completion.pipeline import complete
 from shared.errors import InvalidRequestError, RateLimitError, UpstreamError
+from shared.providers.catalog import Catalog, Models
 from tests.contract.upstream import Reply, StreamReply, as_events, read_transcript, transcript
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "transcripts"
@@ -266,3 +268,30 @@ async def test_recorded_streams_arrive_exact(bench, call, name) -> None:
     assert events == [*chunks, "[DONE]"]
     usage = next(chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage"))
     assert bench.records[0].completion_tokens == usage["completion_tokens"]
+
+
+async def test_an_answer_that_breaks_off_is_taken_up_by_prefix_and_both_calls_are_billed_once(
+    bench, call
+) -> None:
+    chunks = transcript("deepseek-reasoning")
+    words = [chunk for chunk in chunks if chunk["choices"][0]["delta"].get("content")][:3]
+    begun = chunks[: chunks.index(words[-1]) + 1]
+    bench.first.replies = [
+        StreamReply([as_events(begun, done=False)], abort=True),
+        StreamReply([as_events(chunks[len(begun) :])]),
+    ]
+    provider = bench.services.models.chat("test-model")[0].provider
+    prefixed = provider.model_copy(update={"prefix_base_url": bench.first.url})
+    models = Models(Catalog(providers=(prefixed,)))
+    world = replace(bench, services=replace(bench.services, models=models))
+
+    events = await streamed(world, call, stream_options={"include_usage": True})
+
+    assert events == [*chunks, "[DONE]"]
+    last = bench.first.requests[1]["messages"][-1]
+    assert last["prefix"] is True
+    assert last["content"] == "".join(chunk["choices"][0]["delta"]["content"] for chunk in words)
+    [record] = bench.records
+    assert [leg.outcome for leg in record.legs] == ["failed", "completed"]
+    assert all(leg.cost_microdollars for leg in record.legs)
+    assert record.cost_microdollars == sum(leg.cost_microdollars for leg in record.legs)
