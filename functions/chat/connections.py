@@ -16,6 +16,7 @@ from shared.connections import open_database, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
 from shared.limits.limiter import Limiter
+from shared.providers.reasoning_vault import ReasoningVault
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
 
@@ -47,6 +48,7 @@ async def open_connections(
             limiter=Limiter(valkey, database),
             flights=Flights(valkey),
             caching=Caching(mode=settings.cache_mode, ttl_seconds=settings.cache_ttl_seconds),
+            vault=ReasoningVault(valkey),
             background=background,
             outbox=outbox,
             database=database,

@@ -109,14 +109,14 @@ class FlightStore:
         key = flight.key
         answer = await self._run(
             _BOARD,
-            [key.entry, key.flight, key.readers, flight.lease, flight.state],
+            [key.entry, key.flight, key.readers, flight.lease, flight.state, flight.log],
             [int(recall), flight.flight_id, token, self._first_lease_ms, self._log_ms, _ms(READER_SECONDS)],
         )
         return None if answer is None else Boarded(answer[0].decode(), answer[1])
 
     async def open(self, flight: Flight, token: str) -> bool:
         """Begin a flight that nobody joins."""
-        keys = [flight.lease, flight.state]
+        keys = [flight.lease, flight.state, flight.log]
         return await self._run(_OPEN, keys, [token, self._first_lease_ms, self._log_ms]) is not None
 
     async def append(self, flight: Flight, token: str, batch: Batch | None, body: bytes) -> Sign | None:

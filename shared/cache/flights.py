@@ -7,7 +7,7 @@ stays readable for a while after the end, so a client that lost its connection m
 
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from shared.cache.entry import Entry
@@ -95,7 +95,7 @@ class Flights:
 
     def follow(
         self, key: FlightKey, flight_id: str, after: int = 0, *, reader_id: str | None = None
-    ) -> AsyncIterator[LogBatch]:
+    ) -> AsyncGenerator[LogBatch, None]:
         """Read a log live, also one that is not begun yet; ends after the end item.
 
         Args:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from shared.cache.flight_key import Flight
 from shared.cache.flight_store import READER_SECONDS, FlightStore, LogEntry, Standing
@@ -26,7 +26,9 @@ class LogGone(Exception):  # noqa: N818
     """Valkey cannot be reached, or the log has expired."""
 
 
-async def follow(store: FlightStore, flight: Flight, after: int, reader_id: str) -> AsyncIterator[LogBatch]:
+async def follow(
+    store: FlightStore, flight: Flight, after: int, reader_id: str
+) -> AsyncGenerator[LogBatch, None]:
     """Batches of items with an index over `after`, ending with the end item.
 
     Raises:

@@ -16,6 +16,7 @@ from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
 from shared.providers.catalog import ChatModel
+from shared.providers.reasoning_vault import needs_reasoning
 
 # Of a model's context window, the share that sources may fill, and the most they ever fill (tokens): beyond
 # it more sources cost more than they tell.
@@ -64,6 +65,8 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
     if call.request.stream:
         # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    if needs_reasoning(admitted.route.deployments):
+        body["messages"] = await services.vault.fill(call.caller.tenant_id, body["messages"])
     options, caching = call.request.weir.knowledge, caching_of(call, services.caching)
     if options is None:
         return Composed(admitted=admitted, body=body, passages=(), caching=caching)
@@ -114,7 +117,9 @@ def _question_position(request: ChatRequest) -> int:
     raise InvalidRequestError("weir.knowledge needs a question: no user message has text.", param="messages")
 
 
-def _with_sources(messages: list[dict[str, Any]], position: int, sources: str) -> list[dict[str, Any]]:
+def _with_sources(
+    messages: Sequence[Mapping[str, Any]], position: int, sources: str
+) -> list[Mapping[str, Any]]:
     """Sources go before the question in the user's message: text of documents gets no system's authority."""
     question = messages[position]
     content = question["content"]

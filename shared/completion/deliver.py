@@ -13,7 +13,7 @@ from shared.completion.compose import Composed
 from shared.completion.headers import answer_headers
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, settle
-from shared.completion.store import entry_of
+from shared.completion.store import entry_of, keep_reasoning
 from shared.ledger.usage import CacheOutcome
 from shared.providers.catalog import Deployment
 from shared.providers.tokens import TokenUsage, estimate_tokens
@@ -66,6 +66,7 @@ async def _ask(
         content = orjson.dumps(answer)
     deployment = upstream.deployment
     await settle(services, admitted, _settlement(composed, upstream, answer, text, cache_outcome))
+    await keep_reasoning(services, composed, deployment, answer)
     if writer:
         writer.add([head_of(deployment), LogItem("whole", writer.last_index + 1, content)])
         await writer.finish(

@@ -17,7 +17,7 @@ from shared.completion.assemble import Assembler
 from shared.completion.compose import Composed
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, elapsed_ms, settle
-from shared.completion.store import entry_of
+from shared.completion.store import entry_of, keep_reasoning
 from shared.completion.transcript import Transcript
 from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.chat_events import ChatEvent
@@ -188,8 +188,10 @@ class Production:
     async def _end(self, outcome: Outcome) -> None:
         """Settle and close the log before `[DONE]`: where the process freezes then, nothing runs after it."""
         await settle(self._services, self._composed.admitted, self._settlement(outcome))
+        whole = self._assembler.whole() if outcome == "completed" else None
+        if whole:
+            await keep_reasoning(self._services, self._composed, self._upstream.deployment, whole)
         if self._writer:
-            whole = self._assembler.whole() if outcome == "completed" else None
             await self._writer.finish(
                 outcome,
                 orjson.dumps(self.failure.for_caller().body()).decode() if self.failure else None,

@@ -12,6 +12,7 @@ from shared.limits.keys import Caller
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
+from shared.providers.reasoning_vault import ReasoningVault
 from shared.routing.embeddings import Payer, RoutedEmbedder
 from shared.routing.router import Router
 
@@ -25,6 +26,7 @@ class Services:
     limiter: Limiter
     flights: Flights
     caching: Caching
+    vault: ReasoningVault
     background: Background
     outbox: UsageOutbox
     database: Database

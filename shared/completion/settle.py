@@ -83,7 +83,9 @@ def _record(admitted: Admitted[RequestT], settlement: Settlement) -> UsageRecord
     call, calls = admitted.call, settlement.calls
     last = calls[-1].deployment
     cost = sum(c.cost_microdollars(call.started) for c in calls)
-    legs = tuple(c.leg(settlement.outcome, call.started) for c in calls) if len(calls) > 1 else ()
+    # One call that went well is the row itself.
+    shown = not settlement.spared and (len(calls) > 1 or settlement.outcome == "failed")
+    legs = tuple(c.leg(settlement.outcome, call.started) for c in calls) if shown else ()
     return UsageRecord(
         tenant_id=call.caller.tenant_id,
         request_id=call.request_id,

@@ -9,6 +9,17 @@ from shared.cache.entry import Entry, storable
 from shared.completion.compose import Composed
 from shared.completion.services import Services
 from shared.providers.catalog import Deployment
+from shared.providers.reasoning_vault import needs_reasoning
+
+
+async def keep_reasoning(
+    services: Services, composed: Composed, deployment: Deployment, completion: Mapping[str, Any]
+) -> None:
+    """Remember how the model came to its answer, for providers that want that back on the next turn."""
+    if needs_reasoning((deployment,)):
+        call = composed.admitted.call
+        for choice in completion["choices"]:
+            await services.vault.keep(call.caller.tenant_id, call.body["messages"], choice["message"])
 
 
 def entry_of(

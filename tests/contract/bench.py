@@ -22,6 +22,7 @@ from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Catalog, Models
 from shared.providers.load import load_credentials
+from shared.providers.reasoning_vault import ReasoningVault
 from shared.routing.router import Router
 from shared.telemetry import logger
 from shared.valkey.client import Valkey
@@ -105,6 +106,7 @@ async def bench() -> AsyncIterator[Bench]:
             limiter=Limiter(valkey, database),
             flights=Flights(valkey),
             caching=Caching(mode="exact", ttl_seconds=60),
+            vault=ReasoningVault(valkey),
             background=background,
             outbox=UsageOutbox(queue, "inline", logger("test")),  # type: ignore[arg-type]
             database=database,

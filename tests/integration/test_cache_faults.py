@@ -110,26 +110,3 @@ async def test_a_valkey_that_stood_still_for_a_moment_loses_nothing(server: _Ser
         assert await writer.finish("completed")
         await reading
     assert log.get_nowait().kind == "end"
-
-
-async def test_readers_that_come_and_go_leave_the_connections_whole(server: _Server) -> None:
-    flights, key = Flights(server.valkey), _key()
-    writer = await _lead(flights, key)
-    writer.add([_chunk(1)])
-    assert await writer.committed()
-    for _ in range(3):
-        readings = [
-            asyncio.create_task(_read(flights.follow(key, writer.flight_id), asyncio.Queue()))
-            for _ in range(150)
-        ]
-        while writer.state.readers < len(readings):
-            writer.add([])
-            await writer._flush()
-        for reading in readings:
-            reading.cancel()
-        await asyncio.gather(*readings, return_exceptions=True)
-        await writer._flush()
-        assert writer.state.readers == 0
-    assert await flights.point(key, writer.flight_id, "answer", "key")
-    assert (await flights.locate(key.tenant_id, "answer")) is not None
-    assert await writer.finish("completed")

@@ -116,6 +116,23 @@ async def test_of_twenty_one_leads_and_all_get_everything_in_order(flights: Flig
     assert await flights.board(key, _id(), recall=True) == Hit(_ENTRY)
 
 
+async def test_a_request_that_comes_again_by_its_name_begins_anew(flights: Flights, key: FlightKey) -> None:
+    first = await _lead(flights, key, "request")
+    for index in range(1, 4):
+        first.add([_chunk(index)])
+        assert await first.committed()
+    second = await _lead(flights, key, "request")
+    said = [_HEAD, _chunk(1, 30), _chunk(2, 30), _chunk(3, 30)]
+    for item in said:
+        second.add([item])
+        assert await second.committed()
+    first.add([_chunk(4)])
+    assert not await first.committed()
+    await first.abandon()
+    assert await second.finish("completed")
+    assert (await _all(flights.follow(key, "request")))[:-1] == said
+
+
 async def test_an_entry_is_not_served_to_who_does_not_want_one(flights: Flights, key: FlightKey) -> None:
     await (await _lead(flights, key)).finish("completed", entry=_ENTRY)
     second = await flights.board(key, _id(), recall=False)
@@ -201,7 +218,7 @@ async def _keys(valkey: Valkey, key: FlightKey) -> set[bytes]:
     pattern = f"*{{{key.tenant_id}:{key.digest}}}*"
     names = await valkey.attempt(lambda client: client.keys(pattern))
     assert names is not None
-    return set(names)
+    return {bytes(name) if isinstance(name, bytes) else name.encode() for name in names}
 
 
 @pytest.mark.parametrize("after", [1, 5, 6, 9, 10])
@@ -252,7 +269,7 @@ async def test_readers_are_counted_until_they_leave(flights: Flights, key: Fligh
         assert await anext(reading) == (_HEAD,)
     await writer._flush()
     assert writer.state.readers == 3
-    await readings[0].aclose()  # type: ignore[attr-defined]
+    await readings[0].aclose()
     waiting = asyncio.create_task(anext(readings[1]))
     await writer._flush()
     waiting.cancel()
@@ -261,6 +278,27 @@ async def test_readers_are_counted_until_they_leave(flights: Flights, key: Fligh
     assert writer.state.readers == 1
     await writer.finish("completed")
     assert _outcome(await _all(readings[2])) == "completed"
+
+
+async def test_readers_that_come_and_go_leave_the_connections_whole(flights: Flights, key: FlightKey) -> None:
+    writer = await _lead(flights, key)
+    writer.add([_HEAD])
+    assert await writer.committed()
+    readings = [asyncio.create_task(_all(flights.follow(key, writer.flight_id))) for _ in range(120)]
+    async with asyncio.timeout(30):
+        while writer.state.readers < len(readings):
+            await writer._flush()
+    for reading in readings:
+        reading.cancel()
+    await asyncio.gather(*readings, return_exceptions=True)
+    await writer._flush()
+    assert writer.state.readers == 0
+    for number in range(10):
+        assert await flights.point(key, writer.flight_id, f"answer-{number}", "key")
+        assert await flights.locate(key.tenant_id, f"answer-{number}") == Located(
+            key, writer.flight_id, "key"
+        )
+    assert await writer.finish("completed")
 
 
 async def test_a_leader_that_dies_is_taken_over_once(hasty: Flights, key: FlightKey) -> None:

@@ -13,6 +13,7 @@ from shared.completion.answer import Answer, BufferedAnswer, StreamedAnswer
 from shared.completion.assemble import Assembler
 from shared.completion.pipeline import complete
 from shared.limits.keys import Caller
+from shared.providers.reasoning_vault import ReasoningVault
 from tests.contract.bench import Bench
 from tests.contract.upstream import Reply, StreamReply, as_events, transcript
 
@@ -36,7 +37,8 @@ COMPLETION = {
 @pytest.fixture
 def shared_bench(bench: Bench, valkey) -> Bench:
     """The bench with a Valkey that is there."""
-    return replace(bench, services=replace(bench.services, flights=Flights(valkey)))
+    services = replace(bench.services, flights=Flights(valkey), vault=ReasoningVault(valkey))
+    return replace(bench, services=services)
 
 
 @pytest.fixture
@@ -208,3 +210,23 @@ async def test_without_valkey_everyone_asks_for_himself(bench, call) -> None:
         answer = await complete(bench.services, call())
         assert answer.headers["x-weir-cache"] == "miss"
     assert len(bench.first.requests) == 2
+
+
+@pytest.mark.parametrize("form", [{}, WITH_USAGE], ids=["whole", "streamed"])
+async def test_reasoning_is_put_back_on_the_turn_it_belongs_to(shared_bench, ask, form) -> None:
+    chunks_ = transcript("deepseek-tools")
+    assembler = Assembler()
+    for chunk in chunks_:
+        assembler.read(chunk)
+    first = StreamReply([as_events(chunks_)]) if form else Reply(assembler.whole())
+    shared_bench.first.replies = [first, Reply(COMPLETION)]
+    question = {"role": "user", "content": "How high is the Wear?"}
+    turn = (await whole(await ask(messages=[question], **form)))["choices"][0]["message"]
+    assert turn.pop("reasoning_content")
+
+    result = {"role": "tool", "tool_call_id": turn["tool_calls"][0]["id"], "content": "2 m"}
+    await ask(messages=[question, turn, result])
+
+    sent = shared_bench.first.requests[1]["messages"][1]
+    assert sent["reasoning_content"] == "Look it up."
+    assert "weir_reasoning" not in sent
