@@ -7,6 +7,8 @@ import httpx2
 import pytest
 
 from api.app import create_app
+from shared.ledger.records import record_usage
+from shared.ledger.usage import UsageRecord
 from shared.telemetry import logger
 from tests.integration.api_stack import Api, Member, NewMember, count_rows
 from tests.integration.test_api_files import upload
@@ -33,7 +35,7 @@ BODIES: dict[tuple[str, str], dict[str, object]] = {
 
 
 @pytest.fixture
-async def owned(new_member: NewMember) -> Owned:
+async def owned(api: Api, new_member: NewMember) -> Owned:
     owner = await new_member("admin")
     file = await upload(owner.sdk)
     store = await owner.sdk.vector_stores.create(name="private")
@@ -42,6 +44,23 @@ async def owned(new_member: NewMember) -> Owned:
         "/scrapes", cast_to=object, body={"url": "https://example.com", "vector_store_id": store.id}
     )
     key = await owner.sdk.post("/keys", cast_to=object, body={"name": "second"})
+    used = UsageRecord(
+        tenant_id=owner.tenant_id,
+        request_id=f"req_{owner.key_id}",
+        key_id=owner.key_id,
+        endpoint="/v1/embeddings",
+        model="private",
+        provider="local",
+        prompt_tokens=1,
+        completion_tokens=0,
+        cost_microdollars=1,
+        cache_outcome="off",
+        outcome="completed",
+        duration_ms=1,
+        created_at=api.services.clock(),
+    )
+    async with api.services.database.tenant(owner.tenant_id) as connection:
+        await record_usage(connection, used)
     return Owned(
         owner,
         {
@@ -50,6 +69,7 @@ async def owned(new_member: NewMember) -> Owned:
             "batch_id": batch.id,
             "scrape_id": scrape["id"],
             "key_id": key["id"],
+            "request_id": used.request_id,
         },
     )
 
@@ -100,7 +120,14 @@ async def test_no_route_with_an_id_shows_or_changes_anothers(
 
 async def test_no_list_shows_anothers(api: Api, owned: Owned, intruder: httpx2.AsyncClient) -> None:
     lists = [path for method, path in routes(api) if method == "GET" and "{" not in path and path != "/"]
-    assert set(lists) == {"/v1/files", "/v1/vector_stores", "/v1/scrapes", "/v1/keys", "/v1/usage"}
+    assert set(lists) == {
+        "/v1/files",
+        "/v1/vector_stores",
+        "/v1/scrapes",
+        "/v1/keys",
+        "/v1/limits",
+        "/v1/usage",
+    }
     for path in lists:
         answer = await intruder.get(path)
         assert answer.status_code == 200
