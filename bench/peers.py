@@ -122,7 +122,7 @@ def install_litellm() -> Path:
         "install",
         "--quiet",
         "--python",
-        python,
+        str(python),
         "--overrides",
         str(overrides),
         _LITELLM,
