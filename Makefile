@@ -76,8 +76,12 @@ bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy
 	$(BIN)/python -m bench.imports
 
 .PHONY: bench-gateway
-bench-gateway: $(STAMP) ## latency that Weir adds, beside a direct call
+bench-gateway: $(STAMP) ## what Weir adds to a call, beside LiteLLM and Portkey
 	$(BIN)/python -m bench.gateway
+
+.PHONY: bench-semantic
+bench-semantic: $(STAMP) ## semantic cache on labelled pairs: hits and wrong answers
+	$(BIN)/python -m bench.semantic
 
 .PHONY: bench-retrieval
 bench-retrieval: $(STAMP) ## retrieval quality on public sets

@@ -12,9 +12,9 @@ NAMESPACE = "Weir"
 # The service whose metrics these are, whichever function prints them.
 GATEWAY = "gateway"
 
-BreakerState = Literal["closed", "half-open", "open"]
+BreakerState = Literal["closed", "open"]
 
-_BREAKER_VALUES: dict[BreakerState, float] = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
+_BREAKER_VALUES: dict[BreakerState, float] = {"closed": 0.0, "open": 1.0}
 
 
 def logger(service: str, level: str = "INFO") -> Logger:
@@ -36,7 +36,7 @@ def gateway_metrics(**dimensions: str) -> EphemeralMetrics:
 
 
 def emit_breaker(deployment_id: str, state: BreakerState) -> None:
-    """Print one EMF line: a breaker has changed. `BreakerState` is 0 closed, 0.5 half-open, 1 open.
+    """Print one EMF line: a breaker has changed. `BreakerState` is 0 closed, 1 open.
 
     It is there by `deployment` and over all of them, so that one alarm on its maximum sees any that opens.
     """

@@ -40,20 +40,21 @@ async def call_of(request: Request, kind: type[R], endpoint: EndpointName) -> Ca
     """
     started_monotonic = time.monotonic()
     caller = await caller_of(request)
-    body = await _json_object(request)
+    raw = await _bounded_body(request, request.app.state.max_body_bytes)
+    body = _json_object(raw)
     return Call(
         request_id=request_id(request.scope),
         endpoint=endpoint,
         caller=caller,
         body=body,
+        body_bytes=len(raw),
         request=parse_request(kind, body),
         started=connections_of(request).services.clock(),
         started_monotonic=started_monotonic,
     )
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
-    raw = await _bounded_body(request, request.app.state.max_body_bytes)
+def _json_object(raw: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

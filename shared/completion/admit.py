@@ -28,11 +28,7 @@ async def admit(services: Services, call: Call[ChatRequest]) -> Admitted[ChatReq
             chat_route(services.models, call.request.model, call.request.weir.fallback), call.request
         ),
         lambda route: demand_of(
-            call.request,
-            call.body,
-            route.deployments,
-            prompt_ratio=services.router.token_ratio(route.tiers[0][0]),
-            at=call.started,
+            call, route.deployments, prompt_ratio=services.router.token_ratio(route.tiers[0][0])
         ),
     )
 

@@ -19,7 +19,7 @@ class Assembler:
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
         self._usage: Mapping[str, Any] | None = None
-        self._choices: dict[int, dict[str, Any]] = {}
+        self._choices: dict[int, _Choice] = {}
 
     def read(self, chunk: Mapping[str, Any]) -> None:
         """Take one decoded chunk."""
@@ -29,56 +29,82 @@ class Assembler:
         # A provider may repeat a growing usage in each chunk: the last one counts, never their sum.
         self._usage = chunk.get("usage") or self._usage
         for choice in chunk.get("choices") or ():
-            self._read_choice(choice)
+            index = choice.get("index", 0)
+            self._choices.setdefault(index, _Choice(index)).read(choice)
 
     def whole(self) -> dict[str, Any]:
         """The completion so far."""
         completion = {"object": "chat.completion", **self._top}
-        completion["choices"] = [self._choices[index] for index in sorted(self._choices)]
+        completion["choices"] = [self._choices[index].whole() for index in sorted(self._choices)]
         if self._usage:
             completion["usage"] = dict(self._usage)
         return completion
 
-    def _read_choice(self, choice: Mapping[str, Any]) -> None:
-        index = choice.get("index", 0)
-        held = self._choices.setdefault(
-            index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
-        )
-        _merge_message(held["message"], choice.get("delta") or {})
-        if choice.get("finish_reason"):
-            held["finish_reason"] = choice["finish_reason"]
+
+class _Choice:
+    """One choice. Texts are kept in pieces, and joined once: an answer may have 400,000 of them."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        self._texts: dict[str, list[str]] = {}
+        self._others: dict[str, Any] = {}
+        self._calls: list[_ToolCall] = []
+        self._finish_reason: str | None = None
+        self._logprobs: dict[str, Any] = {}
+
+    def read(self, choice: Mapping[str, Any]) -> None:
+        for name, value in (choice.get("delta") or {}).items():
+            if name == "tool_calls":
+                for call in value or ():
+                    self._read_call(call)
+            elif isinstance(value, str) and name != "role":
+                self._texts.setdefault(name, []).append(value)
+            elif value is not None:
+                self._others[name] = value
+        self._finish_reason = choice.get("finish_reason") or self._finish_reason
         if choice.get("logprobs"):
-            _merge_lists(held.setdefault("logprobs", {}), choice["logprobs"])
+            _merge_lists(self._logprobs, choice["logprobs"])
+
+    def _read_call(self, delta: Mapping[str, Any]) -> None:
+        index = delta.get("index", 0)
+        while len(self._calls) <= index:
+            self._calls.append(_ToolCall())
+        self._calls[index].read(delta)
+
+    def whole(self) -> dict[str, Any]:
+        message = {"role": "assistant", "content": None, **self._others}
+        message |= {name: "".join(pieces) for name, pieces in self._texts.items()}
+        if self._calls:
+            message["tool_calls"] = [call.whole() for call in self._calls]
+        choice = {"index": self._index, "message": message, "finish_reason": self._finish_reason}
+        return choice | ({"logprobs": self._logprobs} if self._logprobs else {})
 
 
-def _merge_message(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
-    for name, value in delta.items():
-        if value is None:
-            continue
-        if name == "tool_calls":
-            for call in value:
-                _merge_tool_call(message.setdefault(name, []), call)
-        elif name != "role" and isinstance(value, str) and isinstance(message.get(name), str):
-            message[name] += value
-        else:
-            message[name] = value
+class _ToolCall:
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._type = "function"
+        self._name = ""
+        self._arguments: list[str] = []
 
+    def read(self, delta: Mapping[str, Any]) -> None:
+        function = delta.get("function") or {}
+        self._id = delta.get("id") or self._id
+        self._type = delta.get("type") or self._type
+        self._name = function.get("name") or self._name
+        self._arguments.append(function.get("arguments") or "")
 
-def _merge_tool_call(calls: list[dict[str, Any]], delta: Mapping[str, Any]) -> None:
-    index = delta.get("index", 0)
-    while len(calls) <= index:
-        calls.append({"id": None, "type": "function", "function": {"name": "", "arguments": ""}})
-    call = calls[index]
-    call["id"] = delta.get("id") or call["id"]
-    call["type"] = delta.get("type") or call["type"]
-    function = delta.get("function") or {}
-    call["function"]["name"] = function.get("name") or call["function"]["name"]
-    call["function"]["arguments"] += function.get("arguments") or ""
+    def whole(self) -> dict[str, Any]:
+        function = {"name": self._name, "arguments": "".join(self._arguments)}
+        return {"id": self._id, "type": self._type, "function": function}
 
 
 def _merge_lists(held: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, value in more.items():
-        held[name] = [*(held.get(name) or ()), *value] if isinstance(value, list) else value
+        if isinstance(value, list) and isinstance(held.get(name), list):
+            held[name] += value
+        else:
+            held[name] = [*value] if isinstance(value, list) else value
 
 
 def as_chunks(completion: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -21,13 +21,15 @@ EndpointName = Literal["/v1/chat/completions", "/v1/embeddings"]
 class Call(Generic[RequestT]):
     """What came in: who asks, the body as decoded and as validated, and when.
 
-    `started` is the wall clock (for prices and the ledger), `started_monotonic` the one that measures.
+    `body_bytes` is the body's length as it came. `started` is the wall clock (for prices and the ledger),
+    `started_monotonic` the one that measures.
     """
 
     request_id: str
     endpoint: EndpointName
     caller: Caller
     body: Mapping[str, Any]
+    body_bytes: int
     request: RequestT
     started: datetime
     started_monotonic: float

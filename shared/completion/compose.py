@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from shared.cache.exact_key import exact_key
@@ -11,17 +12,14 @@ from shared.completion.policy import Caching, caching_of
 from shared.completion.request import ChatRequest, KnowledgeOptions
 from shared.completion.services import Services
 from shared.errors import InvalidRequestError
-from shared.knowledge.context import build_context
+from shared.knowledge.context import CONTEXT_LIMIT, build_context
 from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
 from shared.providers.catalog import ChatModel
-from shared.providers.reasoning_vault import needs_reasoning
 
-# Of a model's context window, the share that sources may fill, and the most they ever fill (tokens): beyond
-# it more sources cost more than they tell.
+# Of a model's context window, the share that sources may fill.
 _CONTEXT_SHARE = 8
-_CONTEXT_LIMIT = 8_000
 
 # A model that does not follow instructions loses the question among more than these.
 _PLAIN_PASSAGES = 2
@@ -41,6 +39,7 @@ class Composed:
         """Whether the answer goes on when its caller is gone."""
         return self.admitted.call.request.weir.resumable
 
+    @cached_property
     def flight_key(self) -> FlightKey:
         """Under which identical questions meet; of its own where the cache is off."""
         call = self.admitted.call
@@ -65,8 +64,6 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
     if call.request.stream:
         # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    if needs_reasoning(admitted.route.deployments):
-        body["messages"] = await services.vault.fill(call.caller.tenant_id, body["messages"])
     options, caching = call.request.weir.knowledge, caching_of(call, services.caching)
     if options is None:
         return Composed(admitted=admitted, body=body, passages=(), caching=caching)
@@ -107,7 +104,7 @@ async def _find(
 
 
 def _budget(models: Sequence[ChatModel]) -> int:
-    return min(min(model.context_window for model in models) // _CONTEXT_SHARE, _CONTEXT_LIMIT)
+    return min(min(model.context_window for model in models) // _CONTEXT_SHARE, CONTEXT_LIMIT)
 
 
 def _question_position(request: ChatRequest) -> int:

@@ -11,11 +11,13 @@ from shared.completion.annotate import annotations
 from shared.completion.answer import BufferedAnswer
 from shared.completion.compose import Composed
 from shared.completion.headers import answer_headers
+from shared.completion.refund import refund
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, settle
-from shared.completion.store import entry_of, keep_reasoning
+from shared.completion.store import entry_of, keep_reasoning, learn_estimate
 from shared.ledger.usage import CacheOutcome
 from shared.providers.catalog import Deployment
+from shared.providers.failures import UpstreamFailure
 from shared.providers.tokens import TokenUsage, estimate_tokens
 from shared.routing.router import Buffered
 
@@ -40,12 +42,23 @@ async def deliver(
             asking.cancel()
             await asyncio.wait([asking])
             raise
-        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        services.background.start(_see_out(services, composed, writer, asking))
         raise LeftToOthersError from None
 
 
 class LeftToOthersError(Exception):
     """The caller is gone, and the answer is still made, and billed, for those who joined."""
+
+
+async def _see_out(
+    services: Services, composed: Composed, writer: LogWriter, asking: asyncio.Task[BufferedAnswer]
+) -> None:
+    """Wait for an answer whose caller has left; when it fails, those who wait for it ask for themselves."""
+    try:
+        await asking
+    except UpstreamFailure:
+        await writer.abandon()
+        await refund(services, composed.admitted)
 
 
 async def _ask(
@@ -67,6 +80,7 @@ async def _ask(
     deployment = upstream.deployment
     await settle(services, admitted, _settlement(composed, upstream, answer, text, cache_outcome))
     await keep_reasoning(services, composed, deployment, answer)
+    learn_estimate(services, composed, deployment, TokenUsage.from_body(answer.get("usage")))
     if writer:
         writer.add([head_of(deployment), LogItem("whole", writer.last_index + 1, content)])
         await writer.finish(

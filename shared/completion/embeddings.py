@@ -26,7 +26,7 @@ async def embed(services: Services, call: Call[EmbeddingsRequest]) -> BufferedAn
         services,
         call,
         lambda: Route.of(services.models.embedding(call.request.model)),
-        lambda route: embeddings_demand(call.request, call.body, route.deployments, at=call.started),
+        lambda route: embeddings_demand(call, route.deployments),
     )
     try:
         answer = await services.router.send(

@@ -14,8 +14,8 @@ async def fly(services: Services, composed: Composed) -> Boarding | None:
     """
     call = composed.admitted.call
     if composed.caching.mode != "off":
-        return await services.flights.board(composed.flight_key(), call.request_id, recall=True)
+        return await services.flights.board(composed.flight_key, call.request_id, recall=True)
     if composed.resumable and call.request.stream:
-        writer = await services.flights.open(composed.flight_key(), call.request_id)
+        writer = await services.flights.open(composed.flight_key, call.request_id)
         return Lead(writer) if writer else None
     return None

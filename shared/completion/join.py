@@ -1,6 +1,7 @@
 """Fourth step, for who joins: another request's answer, read live from its log."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import orjson
@@ -13,7 +14,11 @@ from shared.completion.headers import answer_headers
 from shared.completion.relay import ending, error_event, event_for
 from shared.completion.replay import settle_spared
 from shared.completion.services import Services
+from shared.completion.take_over import LogReading
 from shared.errors import UpstreamError
+from shared.ledger.usage import Outcome
+
+_LOST = UpstreamError("The answer that this request joined ended before it was whole; ask again.")
 
 
 class NotAnsweredError(Exception):
@@ -33,37 +38,46 @@ async def join(services: Services, composed: Composed, boarding: Follow) -> Answ
         NotAnsweredError: The other failed, or was lost, before it said anything.
     """
     items = _items(services, composed, boarding)
-    first = await anext(items, None)
-    if first is None or first.kind == "end":
-        await items.aclose()  # type: ignore[attr-defined]
-        raise NotAnsweredError
-    joined = _Joined(services, composed, items, first)
-    if composed.admitted.call.request.stream:
-        return StreamedAnswer(joined.headers(), joined.events())
-    return await joined.whole()
-
-
-async def _items(services: Services, composed: Composed, boarding: Follow) -> AsyncIterator[LogItem]:
-    batches = services.flights.follow(composed.flight_key(), boarding.flight_id, reader_id=boarding.reader_id)
     try:
-        async for batch in batches:
-            for item in batch:
-                if item.kind != "cancel":
+        first = await anext(items, None)
+        if first is None or first.kind != "head":
+            raise NotAnsweredError
+        joined = _Joined(services, composed, items, _Head(**orjson.loads(first.data)))
+        if not composed.admitted.call.request.stream:
+            return await joined.whole()
+        call = composed.admitted.call
+        await services.flights.point(
+            composed.flight_key, boarding.flight_id, call.request_id, call.caller.key_id
+        )
+    except BaseException:
+        await items.aclose()
+        raise
+    return StreamedAnswer(joined.headers(), joined.events())
+
+
+async def _items(services: Services, composed: Composed, boarding: Follow) -> AsyncGenerator[LogItem, None]:
+    """Items up to the end, or as many as there are; another's cancel and the head of a second maker apart."""
+    reading = LogReading(services, composed.flight_key, boarding.flight_id, boarding.reader_id)
+    own_id = composed.admitted.call.request_id.encode()
+    try:
+        async with aclosing(reading.items()) as items:
+            async for item in items:
+                if item.kind != "cancel" or item.data == own_id:
                     yield item
     except (LeaderLost, LogGone):
         return
 
 
 class _Joined:
-    """One caller's reading of another's answer; `head` came first."""
+    """One caller's reading of another's answer, after its head."""
 
     def __init__(
-        self, services: Services, composed: Composed, items: AsyncIterator[LogItem], head: LogItem
+        self, services: Services, composed: Composed, items: AsyncGenerator[LogItem, None], head: _Head
     ) -> None:
         self._services = services
         self._composed = composed
         self._items = items
-        self._head = _Head(**orjson.loads(head.data))
+        self._head = head
         self._assembler = Assembler()
 
     def headers(self) -> dict[str, str]:
@@ -76,51 +90,62 @@ class _Joined:
         Raises:
             NotAnsweredError: It was cut short.
         """
-        async for item in self._items:
-            match item.kind:
-                case "chunk":
-                    self._assembler.read(orjson.loads(item.data))
-                case "whole":
-                    await self._settle(item.data)
-                    return BufferedAnswer(self.headers(), item.data)
-                case "end" if _outcome(item) == "completed":
-                    content = orjson.dumps(self._assembler.whole())
-                    await self._settle(content)
-                    return BufferedAnswer(self.headers(), content)
-                case _:
-                    break
+        async with aclosing(self._items) as items:
+            async for item in items:
+                match item.kind:
+                    case "chunk":
+                        self._assembler.read(orjson.loads(item.data))
+                    case "whole":
+                        return await self._given(item.data)
+                    case "end" if _outcome(item) == "completed":
+                        return await self._given(orjson.dumps(self._assembler.whole()))
         raise NotAnsweredError
 
     async def events(self) -> AsyncIterator[bytes]:
-        """The answer as events, numbered as its leader's are."""
-        wants_usage = self._composed.admitted.call.request.wants_usage
-        async for item in self._items:
-            match item.kind:
-                case "chunk":
-                    chunk = orjson.loads(item.data)
-                    self._assembler.read(chunk)
-                    if event := event_for(wants_usage, b"data: " + item.data, chunk, number=item.index):
+        """The answer as events, numbered as its leader's are; it is settled however the reading ends."""
+        outcome: Outcome = "cancelled"
+        last = ending("cancelled")
+        try:
+            async with aclosing(self._items) as items:
+                async for item in items:
+                    if event := self._event(item):
                         yield event
-                case "whole":
-                    await self._settle(item.data)
-                    for chunk in as_chunks(orjson.loads(item.data)):
-                        yield event_for(wants_usage, b"data: " + orjson.dumps(chunk), chunk, number=0)
-                    yield ending("completed")
-                    return
-                case "end" if _outcome(item) == "completed":
-                    await self._settle(orjson.dumps(self._assembler.whole()))
-                    yield ending("completed")
-                    return
-                case _:
-                    break
-        yield error_event(_LOST)
+                    if item.kind == "cancel":
+                        break
+                    if item.kind == "end" and _outcome(item) == "completed":
+                        outcome, last = "completed", ending("completed")
+                        break
+                else:
+                    outcome, last = "failed", error_event(_LOST)
+        finally:
+            await self._settle(orjson.dumps(self._assembler.whole()), outcome)
+        yield last
 
-    async def _settle(self, content: bytes) -> None:
+    def _event(self, item: LogItem) -> bytes:
+        match item.kind:
+            case "chunk":
+                return self._shown(item.data, item.index)
+            case "whole":
+                chunks = as_chunks(orjson.loads(item.data))
+                return b"".join(self._shown(orjson.dumps(chunk), 0) for chunk in chunks)
+            case _:
+                return b""
+
+    def _shown(self, data: bytes, number: int) -> bytes:
+        chunk = orjson.loads(data)
+        self._assembler.read(chunk)
+        wants_usage = self._composed.admitted.call.request.wants_usage
+        return event_for(wants_usage, b"data: " + data, chunk, number=number)
+
+    async def _given(self, content: bytes) -> BufferedAnswer:
+        await self._settle(content, "completed")
+        return BufferedAnswer(self.headers(), content)
+
+    async def _settle(self, content: bytes, outcome: Outcome) -> None:
         completion = orjson.loads(content)
-        await settle_spared(self._services, self._composed, completion, self._head.provider, "joined")
-
-
-_LOST = UpstreamError("The answer that this request joined ended before it was whole; ask again.")
+        await settle_spared(
+            self._services, self._composed, completion, self._head.provider, "joined", outcome
+        )
 
 
 def _outcome(item: LogItem) -> str:

@@ -19,7 +19,6 @@ from shared.completion.refund import refund
 from shared.completion.replay import replay
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
-from shared.completion.settle import abandoned, settle
 from shared.errors import WeirError
 from shared.providers.failures import UpstreamFailure
 
@@ -28,7 +27,7 @@ _FLIGHTS = 3
 
 
 async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
-    """Answer one chat request.
+    """Answer one chat request. Cancelled, it ends the upstream call, unless others wait for the same answer.
 
     Raises:
         WeirError: The request cannot be answered; the error is fit to be shown to the caller.
@@ -38,10 +37,7 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
         return await _answer(services, await compose(services, admitted))
     except LeftToOthersError:
         raise asyncio.CancelledError from None
-    except asyncio.CancelledError:
-        await settle(services, admitted, abandoned(admitted))
-        raise
-    except WeirError:
+    except (WeirError, asyncio.CancelledError):
         await refund(services, admitted)
         raise
     except UpstreamFailure as failure:

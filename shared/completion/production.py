@@ -17,7 +17,7 @@ from shared.completion.assemble import Assembler
 from shared.completion.compose import Composed
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, elapsed_ms, settle
-from shared.completion.store import entry_of, keep_reasoning
+from shared.completion.store import entry_of, keep_reasoning, learn_estimate
 from shared.completion.transcript import Transcript
 from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.chat_events import ChatEvent
@@ -187,19 +187,28 @@ class Production:
 
     async def _end(self, outcome: Outcome) -> None:
         """Settle and close the log before `[DONE]`: where the process freezes then, nothing runs after it."""
-        await settle(self._services, self._composed.admitted, self._settlement(outcome))
+        try:
+            await settle(self._services, self._composed.admitted, self._settlement(outcome))
+            await self._keep(outcome)
+        finally:
+            # Whatever went wrong, the client must not wait for ever.
+            self.outcome = outcome
+            self._more.set()
+
+    async def _keep(self, outcome: Outcome) -> None:
+        services, composed, deployment = self._services, self._composed, self._upstream.deployment
         whole = self._assembler.whole() if outcome == "completed" else None
         if whole:
-            await keep_reasoning(self._services, self._composed, self._upstream.deployment, whole)
+            await keep_reasoning(services, composed, deployment, whole)
+            if self._transcript.usage and not self._said:
+                learn_estimate(services, composed, deployment, self._transcript.usage)
         if self._writer:
             await self._writer.finish(
                 outcome,
                 orjson.dumps(self.failure.for_caller().body()).decode() if self.failure else None,
-                entry=entry_of(self._services, self._composed, self._upstream.deployment, whole),
-                ttl_seconds=self._composed.caching.ttl_seconds,
+                entry=entry_of(services, composed, deployment, whole),
+                ttl_seconds=composed.caching.ttl_seconds,
             )
-        self.outcome = outcome
-        self._more.set()
 
     def _used(self) -> TokenUsage:
         """What the present call used: as the provider says, else as Weir estimates."""

@@ -14,7 +14,7 @@ from shared.completion.relay import ending, event_for
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, settle
-from shared.ledger.usage import CacheOutcome
+from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.catalog import Deployment
 from shared.providers.tokens import TokenUsage
 
@@ -31,15 +31,20 @@ async def replay(services: Services, composed: Composed, entry: Entry, outcome: 
 
 
 async def settle_spared(
-    services: Services, composed: Composed, completion: dict[str, Any], provider: str, outcome: CacheOutcome
+    services: Services,
+    composed: Composed,
+    completion: dict[str, Any],
+    provider: str,
+    cache_outcome: CacheOutcome,
+    outcome: Outcome = "completed",
 ) -> None:
     """Bill an answer that cost this caller nothing, with the tokens that it spared."""
     usage = TokenUsage.from_body(completion.get("usage"))
     settlement = Settlement(
         calls=(UpstreamCall(answerer(composed, provider), usage),),
         estimated=not usage.total,
-        outcome="completed",
-        cache_outcome=outcome,
+        outcome=outcome,
+        cache_outcome=cache_outcome,
         spared=True,
     )
     await settle(services, composed.admitted, settlement)

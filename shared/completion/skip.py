@@ -17,17 +17,20 @@ class AlreadySaid:
 
     def __init__(self, chunks: Iterable[Mapping[str, Any]], provider: str) -> None:
         self._provider = provider
-        self._left: dict[Path, str] = {}
+        pieces: dict[Path, list[str]] = {}
         for chunk in chunks:
             for choice in chunk.get("choices") or ():
                 for path, text in _texts(choice):
-                    self._left[path] = self._left.get(path, "") + text
-        self._begun = {path[0] for path in self._left}
+                    pieces.setdefault(path, []).append(text)
+        self._said = {path: "".join(texts) for path, texts in pieces.items()}
+        # How much of each text has been said again.
+        self._again = dict.fromkeys(self._said, 0)
+        self._begun = {path[0] for path in self._said}
 
     @property
     def repeated(self) -> bool:
         """Whether the new answer has said all that the old one had."""
-        return not any(self._left.values())
+        return all(self._again[path] == len(said) for path, said in self._said.items())
 
     def new_in(self, chunk: dict[str, Any]) -> dict[str, Any] | None:
         """The chunk without what was said; `None` when nothing is left of it.
@@ -58,14 +61,13 @@ class AlreadySaid:
         return {**choice, "delta": delta}
 
     def _without_said(self, path: Path, text: str) -> str:
-        left = self._left.get(path, "")
-        if left.startswith(text):
-            self._left[path] = left[len(text) :]
-            return ""
-        if not text.startswith(left):
+        said, again = self._said.get(path, ""), self._again.get(path, 0)
+        repeated = min(len(text), len(said) - again)
+        if not said.startswith(text[:repeated], again):
             raise self._other()
-        self._left[path] = ""
-        return text[len(left) :]
+        if path in self._again:
+            self._again[path] = again + repeated
+        return text[repeated:]
 
     def _other(self) -> UpstreamFailure:
         return UpstreamFailure(

@@ -1,4 +1,4 @@
-"""What of an answer may be given again."""
+"""What is kept of an answer: the answer itself, its reasoning, and how far the estimate was off."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from shared.completion.compose import Composed
 from shared.completion.services import Services
 from shared.providers.catalog import Deployment
 from shared.providers.reasoning_vault import needs_reasoning
+from shared.providers.tokens import TokenUsage
 
 
 async def keep_reasoning(
@@ -20,6 +21,15 @@ async def keep_reasoning(
         call = composed.admitted.call
         for choice in completion["choices"]:
             await services.vault.keep(call.caller.tenant_id, call.body["messages"], choice["message"])
+
+
+def learn_estimate(
+    services: Services, composed: Composed, deployment: Deployment, reported: TokenUsage
+) -> None:
+    """Have the next estimate for this model be nearer. Sources in the prompt are no part of the estimate."""
+    if reported.prompt and not composed.passages:
+        estimated = composed.admitted.call.request.estimated_prompt_tokens
+        services.router.observe_usage(deployment, estimated, reported.prompt)
 
 
 def entry_of(

@@ -7,13 +7,12 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.completion.call import Admitted, Call
 from shared.completion.compose import Composed
-from shared.completion.demand import demand_of
 from shared.completion.policy import Caching
 from shared.completion.request import ChatRequest, parse_request
 from shared.completion.services import Services
 from shared.limits.keys import Caller
-from shared.limits.limits import UNLIMITED
-from shared.limits.reservation import ask_for, unmetered
+from shared.limits.limits import Demand
+from shared.limits.reservation import Reservation
 from shared.routing.route import chat_route
 
 
@@ -25,6 +24,7 @@ class Succession(BaseModel):
     request_id: str
     caller: Caller
     body: dict[str, Any]
+    body_bytes: int
     caching: Caching
     started: datetime
 
@@ -36,6 +36,7 @@ class Succession(BaseModel):
             request_id=call.request_id,
             caller=call.caller,
             body=dict(composed.body),
+            body_bytes=call.body_bytes,
             caching=composed.caching,
             started=call.started,
         )
@@ -57,16 +58,20 @@ class Succession(BaseModel):
             endpoint="/v1/chat/completions",
             caller=self.caller,
             body=self.body,
+            body_bytes=self.body_bytes,
             request=request,
             started=self.started,
             started_monotonic=now_monotonic,
         )
-        demand = demand_of(request, self.body, route.deployments, prompt_ratio=1.0, at=self.started)
-        ask = ask_for(self.caller, self.request_id, request.model, UNLIMITED, demand, self.started)
         admitted = Admitted(
             call=call,
             route=route,
-            reservation=unmetered(ask),
+            reservation=Reservation(
+                reservation_id=self.request_id,
+                caller=self.caller,
+                model=request.model,
+                demand=Demand(tokens=0, cost_microdollars=0, lease_seconds=0),
+            ),
             deadline=now_monotonic + services.router.patience.request_seconds,
         )
         return Composed(admitted=admitted, body=self.body, passages=(), caching=self.caching)

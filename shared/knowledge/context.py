@@ -27,6 +27,9 @@ _MARK = re.compile(r"<(?=\s*/?\s*source)", re.IGNORECASE)
 _NUMBERS = re.compile(r"\[([\d\s,]{1,20})\]")
 _SPACES = re.compile(r"\s+")
 
+# The most tokens, as estimated, that sources ever fill: beyond it more of them cost more than they tell.
+CONTEXT_LIMIT = 8_000
+
 # A piece of a passage shorter than this is left out: it says too little for its mark.
 _SHORTEST = 16
 

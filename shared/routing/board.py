@@ -14,6 +14,7 @@ from shared.providers.catalog import Deployment
 from shared.routing.budget import RetryBudget
 from shared.routing.exchange import Asked, Exchange, Told, told
 from shared.routing.health import NOTHING_KNOWN, Health, Observed, Samples
+from shared.telemetry import emit_breaker
 from shared.valkey.client import Valkey
 
 # Seconds for which the local copy is good enough to choose by.
@@ -101,7 +102,12 @@ class HealthBoard:
 
     def see(self, deployment: Deployment, seen: Observed) -> None:
         """Take note of what a call to a deployment showed."""
-        self.standing(deployment.deployment_id).see(seen, self._clock())
+        standing = self.standing(deployment.deployment_id)
+        was_open = bool(standing.health.open_until)
+        standing.see(seen, self._clock())
+        # Said by whoever saw it, not by all that hear of it.
+        if bool(standing.health.open_until) != was_open:
+            emit_breaker(deployment.deployment_id, "closed" if was_open else "open")
 
     async def see_failure(self, deployment: Deployment, seen: Observed) -> None:
         """As `see`, and tell the others at once."""

@@ -14,9 +14,13 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from shared.telemetry import logger
 
 R = TypeVar("R")
+
+_log = logger("valkey")
 
 PROBE_SECONDS = 1.0
 
@@ -25,6 +29,10 @@ _CONNECT_SECONDS = 1.0
 # As many as there are calls at once, among them readers that block: a pool that is full must not pass for a
 # Valkey that is gone.
 _MAX_CONNECTIONS = 10_000
+
+# Calls at once; the others wait their turn, which takes no longer. More would each make a connection, and at
+# a cold start that alone takes longer than a call may. Reads that block are not counted.
+_CALLS_AT_ONCE = 16
 
 # What a cluster client raises when it reaches no node is no `RedisError`.
 _FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
@@ -40,6 +48,7 @@ class Valkey:
         """
         self._timeout = timeout_ms / 1000
         self._probe: asyncio.Task[None] | None = None
+        self._turn = asyncio.Semaphore(_CALLS_AT_ONCE)
         options: dict[str, Any] = {
             "socket_connect_timeout": _CONNECT_SECONDS,
             # `attempt` bounds a call as a whole: one of its own would cut off readers that block longer.
@@ -65,11 +74,21 @@ class Valkey:
             operation: What to ask of it.
             waits_ms: How long the operation itself waits on the server (`BLOCK`), beyond a call's usual time.
         """
+        if waits_ms:
+            return await self._call(operation, self._timeout + waits_ms / 1000)
+        async with self._turn:
+            return await self._call(operation, self._timeout)
+
+    async def _call(self, operation: Callable[[Redis], Awaitable[R]], seconds: float) -> R | None:
         if self._probe is not None:
             return None
         try:
-            async with asyncio.timeout(self._timeout + waits_ms / 1000):
+            async with asyncio.timeout(seconds):
                 return await operation(self._client)
+        except ResponseError:
+            # It is there and refuses: a mistake of ours, or memory it has not. No question fails for that.
+            _log.exception("Valkey refuses a command")
+            return None
         except _FAILURES:
             # Of all calls that fail in this moment, one begins to ask.
             self._probe = self._probe or asyncio.create_task(self._until_it_answers())

@@ -1,5 +1,6 @@
 """The completion pipeline over a loopback provider, with in-memory twins for what is not under test."""
 
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ def call() -> Callable[..., Call[ChatRequest]]:
             endpoint="/v1/chat/completions",
             caller=Caller(tenant_id="tenant", key_id="key", role="member"),
             body=body,
+            body_bytes=len(json.dumps(body)),
             request=parse_request(ChatRequest, body),
             started=NOON,
             started_monotonic=time.monotonic(),

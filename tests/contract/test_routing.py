@@ -1,6 +1,7 @@
 """Whom the router asks when a provider fails, and that nobody sees it before the first token."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -363,7 +364,7 @@ async def test_a_late_first_token_is_waited_for_where_nobody_else_is(open_world)
         assert await read(await world.stream()) == transcript("openai-text")
 
 
-async def test_a_breaker_opens_and_one_probe_closes_it(open_world) -> None:
+async def test_a_breaker_opens_and_one_probe_closes_it(open_world, capsys) -> None:
     async with open_world(fallback=True) as world:
         world.first.replies = [BUSY]
         for _ in range(4):
@@ -387,6 +388,9 @@ async def test_a_breaker_opens_and_one_probe_closes_it(open_world) -> None:
         assert (await probe).deployment.provider.name == "first"
         assert world.router.health(deployment).open_until == 0
         assert (await world.send()).deployment.provider.name == "first"
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "BreakerState" in line]
+    assert [line["BreakerState"] for line in metrics] == [[1.0], [0.0]]
+    assert {line["deployment"] for line in metrics} == {deployment.deployment_id}
 
 
 def pause_over(router: Router, deployment_id: str) -> None:

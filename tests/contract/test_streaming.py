@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -295,3 +296,22 @@ async def test_an_answer_that_breaks_off_is_taken_up_by_prefix_and_both_calls_ar
     assert [leg.outcome for leg in record.legs] == ["failed", "completed"]
     assert all(leg.cost_microdollars for leg in record.legs)
     assert record.cost_microdollars == sum(leg.cost_microdollars for leg in record.legs)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_estimates_of_prompts_get_nearer_to_what_the_model_counts(bench, call, stream) -> None:
+    chunks = transcript("openai-text")
+    body = {**COMPLETION.body, "usage": {"prompt_tokens": 40, "completion_tokens": 1, "total_tokens": 41}}
+    chunks = [chunk | ({"usage": body["usage"]} if chunk.get("usage") else {}) for chunk in chunks]
+    bench.first.replies = [StreamReply([as_events(chunks)]) if stream else Reply(body)]
+    deployment = bench.services.models.chat("test-model")[0]
+    assert bench.services.router.token_ratio(deployment) == 1.0
+    for temperature in (0.1, 0.2):
+        if stream:
+            await streamed(bench, call, temperature=temperature)
+        else:
+            await complete(bench.services, call(temperature=temperature))
+        # Averages are handed over once a second; let that second be over.
+        bench.services.router._board._read_at = -math.inf
+
+    assert bench.services.router.token_ratio(deployment) > 1.0

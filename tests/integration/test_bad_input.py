@@ -149,3 +149,17 @@ async def test_chat_bodies_never_break(chat_url, database, tenant_id) -> None:
         assert answer.status_code < 500, (body, answer.text)
 
     await asyncio.to_thread(ask)
+
+
+@pytest.mark.parametrize("depth", [100, 255, 1000, 5000])
+@pytest.mark.parametrize("field", ["metadata", "tools", "unknown"])
+async def test_a_body_of_any_depth_is_answered(chat_url, database, tenant_id, depth, field) -> None:
+    async with database.tenant(tenant_id) as connection:
+        key = (await create_key(connection, NewKey(tenant_id=tenant_id, name="test"))).plaintext
+    usual = json.dumps({"model": "test-model", "messages": [{"role": "user", "content": "Hello"}]})
+    body = f'{usual[:-1]}, "{field}": {"[" * depth}{"]" * depth}}}'
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession() as session:
+        url = f"{chat_url}/v1/chat/completions"
+        async with session.post(url, data=body, headers=headers) as answer:
+            assert answer.status < 500, await answer.text()

@@ -120,10 +120,7 @@ async def test_an_answer_whose_maker_died_goes_on_where_it_broke_off(
 
         hold.set()
         await read(asked.events)
-    said = [json.loads(line[6:]) for line in (begun + rest).split(b"\n") if line.startswith(b"data: {")]
-    text = "".join(c["choices"][0]["delta"].get("content") or "" for c in said if c["choices"])
-    whole = "".join(c["choices"][0]["delta"].get("content") or "" for c in CHUNKS if c["choices"])
-    assert text == whole
+    assert text_of(begun + rest) == text_of(as_events(CHUNKS))
     assert rest.endswith(b"data: [DONE]\n\n")
     assert len(bench.first.requests) == 2
 
@@ -157,3 +154,72 @@ async def test_another_key_finds_no_answer(bench, services, ask) -> None:
         with pytest.raises(NotFoundError):
             await resume(services, caller, asked.request_id, 0)
     assert await read((await resume(services, admin, asked.request_id, 0)).events)
+
+
+@pytest.mark.parametrize("valkey", ["plain"], indirect=True)
+async def test_who_joined_goes_on_when_the_maker_dies(bench, services, ask, valkey, valkey_url) -> None:
+    hold = asyncio.Event()
+    bench.first.replies = [StreamReply(PIECES, hold=hold), StreamReply([as_events(CHUNKS)])]
+    async with cut_off(valkey, valkey_url) as own:
+        asked = await ask(replace(services, flights=Flights(own, LIVELY)))
+        begun = await anext(asked.events)
+        joined = await ask(services)
+        first = await anext(joined.events)
+        own._probe = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+
+        rest = await asyncio.wait_for(read(joined.events), 10)
+
+        hold.set()
+        await read(asked.events)
+    assert begun
+    assert text_of(first + rest) == text_of(as_events(CHUNKS))
+    assert rest.endswith(b"data: [DONE]\n\n")
+    assert len(bench.first.requests) == 2
+    # The answer is billed once, to who asked first; who joined spared it.
+    assert [r.request_id for r in bench.records if r.cost_microdollars] == [asked.request_id] * 2
+    assert [r.cache_outcome for r in bench.records if r.request_id == joined.request_id] == ["joined"]
+
+
+async def test_who_joined_is_found_by_its_own_id_and_can_leave(bench, services, ask) -> None:
+    hold = asyncio.Event()
+    bench.first.replies = [StreamReply(PIECES, hold=hold)]
+    leader = await ask(services)
+    await anext(leader.events)
+    joined = await ask(services)
+    begun = await anext(joined.events)
+
+    again = await resume(services, joined.caller, joined.request_id, 0)
+    assert begun.startswith(await anext(again.events))
+    await again.events.aclose()  # type: ignore[attr-defined]
+    assert await cancel(services, joined.caller, joined.request_id)
+    assert b'"code":"cancelled"' in await asyncio.wait_for(read(joined.events), 5)
+
+    hold.set()
+    assert (await read(leader.events)).endswith(b"data: [DONE]\n\n")
+    outcomes = {record.request_id: (record.outcome, record.cost_microdollars > 0) for record in bench.records}
+    assert outcomes == {joined.request_id: ("cancelled", False), leader.request_id: ("completed", True)}
+
+
+async def test_who_joined_and_leaves_is_settled(bench, services, ask) -> None:
+    hold = asyncio.Event()
+    bench.first.replies = [StreamReply(PIECES, hold=hold)]
+    leader = await ask(services)
+    await anext(leader.events)
+    joined = await ask(services)
+    await anext(joined.events)
+    await joined.events.aclose()  # type: ignore[attr-defined]
+
+    [record] = bench.records
+    assert (record.request_id, record.outcome, record.cost_microdollars) == (
+        joined.request_id,
+        "cancelled",
+        0,
+    )
+    hold.set()
+    await read(leader.events)
+
+
+def text_of(events: bytes) -> str:
+    """What a stream says."""
+    data = [json.loads(line[6:]) for line in events.split(b"\n") if line.startswith(b"data: {")]
+    return "".join(c["choices"][0]["delta"].get("content") or "" for c in data if c["choices"])

@@ -1,6 +1,7 @@
 """Chat under load while Valkey is killed, frozen and back again."""
 
 import asyncio
+import logging
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from local.components.valkey import start_valkey
 from local.process import Launcher
 from shared.limits.keys import NewKey, create_key
 from shared.limits.limits import Limits
+from shared.valkey.client import Valkey
 from tests.contract.upstream import Reply, running_upstream
 from tests.integration.test_bad_input import CATALOG, COMPLETION
 from tests.integration.test_chat import serving
@@ -36,6 +38,7 @@ class Load:
     statuses: list[int] = field(default_factory=list)
     slowest: float = 0.0
     limited: asyncio.Event = field(default_factory=asyncio.Event)
+    unlimited: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def worker(self, session: aiohttp.ClientSession) -> None:
@@ -50,8 +53,14 @@ class Load:
                 self.statuses.append(answer.status)
                 async with self.answered:
                     self.answered.notify_all()
-                if _LIMITED in answer.headers:
-                    self.limited.set()
+                (self.limited if _LIMITED in answer.headers else self.unlimited).set()
+
+    async def all_limited(self) -> None:
+        """Wait until Valkey is in use by every worker, whatever the start was like."""
+        self.unlimited.set()
+        while self.unlimited.is_set():
+            self.unlimited.clear()
+            await self.more(2 * _WORKERS)
 
     async def more(self, count: int) -> None:
         """Wait for so many more answers."""
@@ -101,16 +110,39 @@ async def load(
             await asyncio.wait(workers)
 
 
-async def test_a_frozen_valkey_fails_no_request_and_is_used_again_when_it_is_back(load, server) -> None:
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """An entry for each call that really goes to Valkey, whoever makes it; the probe's are not among them."""
+    calls: list[str] = []
+    call = Valkey._call
+
+    async def counted(self, operation, seconds):
+        def begin(client):
+            calls.append("asked")
+            return operation(client)
+
+        return await call(self, begin, seconds)
+
+    monkeypatch.setattr(Valkey, "_call", counted)
+    return calls
+
+
+async def test_a_frozen_valkey_fails_no_request_and_is_used_again_when_it_is_back(
+    load, server, asked
+) -> None:
     _, process = server
+    await load.all_limited()
     load.slowest = 0.0
     process.send_signal(signal.SIGSTOP)
     try:
         # The requests of this moment wait for it, together and once.
+        await asyncio.wait_for(load.unlimited.wait(), 5)
         await load.more(_WORKERS)
         paused = load.slowest
-        load.slowest = 0.0
+        asked.clear()
         await load.more(100)
+        # No later request waits, for none asks.
+        assert asked == []
     finally:
         process.send_signal(signal.SIGCONT)
     load.limited.clear()
@@ -119,7 +151,7 @@ async def test_a_frozen_valkey_fails_no_request_and_is_used_again_when_it_is_bac
     assert set(load.statuses) == {200}
     # 50 ms of waiting, and what a busy machine adds to a request in any case.
     assert 0.05 <= paused < 0.25
-    assert load.slowest < paused + 0.1
+    assert asked
 
 
 async def test_a_killed_valkey_fails_no_request(load, server) -> None:
@@ -128,3 +160,20 @@ async def test_a_killed_valkey_fails_no_request(load, server) -> None:
     await load.more(200)
 
     assert set(load.statuses) == {200}
+
+
+async def test_a_burst_on_cold_connections_does_not_pass_for_a_valkey_that_is_gone(valkey_url) -> None:
+    valkey = Valkey(valkey_url, cluster=False, timeout_ms=200)
+    answers = await asyncio.gather(*(valkey.attempt(lambda client: client.ping()) for _ in range(300)))
+    await valkey.close()
+    assert all(answers)
+
+
+async def test_a_command_that_valkey_refuses_is_said_and_keeps_nothing_else_away(valkey_url, caplog) -> None:
+    logging.getLogger("valkey").addHandler(caplog.handler)
+    valkey = Valkey(valkey_url, cluster=False, timeout_ms=2000)
+    assert await valkey.attempt(lambda client: client.eval("return nonsense.here", 0)) is None
+    assert await valkey.attempt(lambda client: client.ping())
+    await valkey.close()
+    assert "Valkey refuses a command" in caplog.text
+    logging.getLogger("valkey").removeHandler(caplog.handler)

@@ -1,14 +1,17 @@
 """What is held before a call is never less than what the call can cost."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.completion.call import Call
 from shared.completion.demand import demand_of
 from shared.completion.request import ChatRequest, parse_request
 from shared.ledger.prices import cost_microdollars
+from shared.limits.keys import Caller
 from shared.limits.limits import Demand
 from shared.providers.catalog import Catalog, Deployment
 
@@ -33,7 +36,17 @@ DEPLOYMENTS = (Deployment(CATALOG.providers[0], CATALOG.providers[0].models[0]),
 def _demand(ratio: float = 1.0, **fields: Any) -> Demand:
     body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], **fields}
     request = parse_request(ChatRequest, body)
-    return demand_of(request, body, DEPLOYMENTS, prompt_ratio=ratio, at=PEAK)
+    call = Call(
+        request_id="req_1",
+        endpoint="/v1/chat/completions",
+        caller=Caller(tenant_id="t", key_id="k", role="member"),
+        body=body,
+        body_bytes=len(json.dumps(body)),
+        request=request,
+        started=PEAK,
+        started_monotonic=0.0,
+    )
+    return demand_of(call, DEPLOYMENTS, prompt_ratio=ratio)
 
 
 @given(st.text(), st.integers(min_value=1, max_value=4096), st.integers(min_value=1, max_value=4))
