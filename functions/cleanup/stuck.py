@@ -64,8 +64,7 @@ async def notice_uploads(
 async def _stalled_files(connection: Connection, idle: timedelta, limit: int) -> list[IngestFile]:
     cursor = await connection.execute(
         """
-        UPDATE vector_store_files f SET updated_at = now()
-        FROM (
+        WITH stalled AS MATERIALIZED (
             SELECT f.tenant_id, f.vector_store_id, f.file_id
             FROM vector_store_files f
             JOIN files ON files.tenant_id = f.tenant_id AND files.file_id = f.file_id
@@ -74,7 +73,9 @@ async def _stalled_files(connection: Connection, idle: timedelta, limit: int) ->
             ORDER BY f.updated_at
             LIMIT %s
             FOR UPDATE OF f SKIP LOCKED
-        ) stalled
+        )
+        UPDATE vector_store_files f SET updated_at = now()
+        FROM stalled
         WHERE (f.tenant_id, f.vector_store_id, f.file_id)
             = (stalled.tenant_id, stalled.vector_store_id, stalled.file_id)
         RETURNING f.tenant_id, f.vector_store_id, f.file_id

@@ -194,10 +194,10 @@ async def delete_expired(database: Database, tenant_id: str, *, now: datetime, l
     async with database.tenant(tenant_id) as connection:
         cursor = await connection.execute(
             """
-            DELETE FROM semantic_entries WHERE tenant_id = %(tenant_id)s AND entry_id IN (
+            DELETE FROM semantic_entries WHERE tenant_id = %(tenant_id)s AND entry_id = ANY (ARRAY(
                 SELECT entry_id FROM semantic_entries
                 WHERE tenant_id = %(tenant_id)s AND expires_at <= %(now)s
-                ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+                ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
             """,
             {"tenant_id": tenant_id, "now": now, "limit": limit},
         )

@@ -144,10 +144,10 @@ async def stalled_pages(connection: Connection, *, idle: timedelta, limit: int) 
 
     This touches them, so that none comes again before another `idle` has passed.
     """
+    # MATERIALIZED: a plan may run a plain subquery once per row it joins, which takes more rows than its LIMIT.
     cursor = await connection.execute(
         """
-        UPDATE scrape_pages p SET updated_at = now()
-        FROM (
+        WITH stalled AS MATERIALIZED (
             SELECT p.tenant_id, p.scrape_id, p.url
             FROM scrape_pages p
             JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
@@ -155,7 +155,9 @@ async def stalled_pages(connection: Connection, *, idle: timedelta, limit: int) 
               AND p.updated_at < now() - %s::interval AND (p.lease_until IS NULL OR p.lease_until < now())
             LIMIT %s
             FOR UPDATE OF p SKIP LOCKED
-        ) stalled
+        )
+        UPDATE scrape_pages p SET updated_at = now()
+        FROM stalled
         WHERE p.tenant_id = stalled.tenant_id AND p.scrape_id = stalled.scrape_id AND p.url = stalled.url
         RETURNING p.tenant_id, p.scrape_id, p.url, p.depth
         """,
