@@ -144,7 +144,7 @@ async def stalled_pages(connection: Connection, *, idle: timedelta, limit: int) 
 
     This touches them, so that none comes again before another `idle` has passed.
     """
-    # MATERIALIZED: a plan may run a plain subquery once per row it joins, which takes more rows than its LIMIT.
+    # MATERIALIZED: some plans run a plain subquery once per row they join, and so take more than its LIMIT.
     cursor = await connection.execute(
         """
         WITH stalled AS MATERIALIZED (
