@@ -1,27 +1,27 @@
-"""Calls to one OpenAI-compatible endpoint: the OpenAI SDK's connections and headers, bytes in and bytes out.
+"""Calls to one OpenAI-compatible endpoint: bytes in and bytes out.
 
-The SDK gives the connections (aiohttp), their limits, and the headers with its name and the key. Its request
-and answer objects are left out: they cost some 240 us a call, a fourth of all that Weir did for one, and a
-chunk parsed into objects and written out again costs some ten times as much as its bytes.
+A call is one POST with a bearer key, and an answer that is relayed is not parsed into objects, so of the
+OpenAI SDK nothing is needed here (docs/decisions/0009).
 """
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 
 import aiohttp
-import httpx2
-import openai
 import orjson
+from yarl import URL
 
 from shared.providers.failures import UpstreamFailure, kind_of_status
 from shared.providers.load import Credentials
 
 # Seconds. How long an answer may take is for the caller to bound: one may come after minutes of silence.
-_TIMEOUT = httpx2.Timeout(connect=5.0, read=None, write=30.0, pool=5.0)
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
 
-# Answers are relayed as they are, so none may come compressed.
-_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+_SUCCESS = range(200, 300)
+
+# Connections of one provider's key at once, as the OpenAI SDK has it.
+_CONNECTIONS = 1000
 
 
 class Endpoint:
@@ -33,93 +33,85 @@ class Endpoint:
         base_url: Another of the provider's addresses than its usual one.
         """
         self._name = credentials.provider.name
-        self._http = openai.DefaultAioHttpClient(timeout=_TIMEOUT)
-        client = openai.AsyncOpenAI(
-            base_url=base_url or credentials.provider.base_url,
-            api_key=credentials.api_key,
-            http_client=self._http,
+        self._base_url = (base_url or credentials.provider.base_url).rstrip("/")
+        self._urls: dict[str, URL] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_TIMEOUT,
+            headers={
+                "Authorization": f"Bearer {credentials.api_key}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                # An answer is relayed as it comes, which a compressed one would not do piece by piece.
+                "Accept-Encoding": "identity",
+                "User-Agent": "weir",
+            },
         )
-        # Made once: neither changes from call to call, and to parse a URL takes 40 us.
-        self._headers = httpx2.Headers({**_given(client.default_headers), **client.auth_headers, **_HEADERS})
-        self._base_url = client.base_url
-        self._urls: dict[str, httpx2.URL] = {}
 
     async def send(self, path: str, body: bytes) -> bytes:
         """POST a JSON body and return the whole answer.
 
         Raises:
-            UpstreamFailure: No answer, or a status of 400 or more.
+            UpstreamFailure: No answer, or none of success.
         """
-        response = await self._post(path, body, stream=False)
-        return response.content
+        async with self.stream(path, body) as pieces:
+            return b"".join([piece async for piece in pieces])
 
-    def stream(self, path: str, body: bytes) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    @asynccontextmanager
+    async def stream(self, path: str, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
         """POST a JSON body and yield the answer's bytes as they come; leaving the context ends the call.
 
         Raises:
             UpstreamFailure: On entry as `send`; while iterating, when the connection breaks.
         """
-        return self._stream(path, body)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    @asynccontextmanager
-    async def _stream(self, path: str, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
-        response = await self._post(path, body, stream=True)
+        response = await self._post(path, body)
         try:
             yield self._bytes(response)
         finally:
-            await response.aclose()
+            # Ends the connection, unless the answer was read to its end.
+            response.close()
 
-    async def _bytes(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def _bytes(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         try:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.content.iter_any():
                 yield chunk
-        except httpx2.TimeoutException as error:
+        except TimeoutError as error:
             raise UpstreamFailure("timeout", self._name, "the stream stalled") from error
-        except (httpx2.HTTPError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailure("broken", self._name, "the stream broke off") from error
 
-    async def _post(self, path: str, body: bytes, *, stream: bool) -> httpx2.Response:
-        request = httpx2.Request(
-            "POST",
-            self._url(path),
-            headers=self._headers,
-            content=body,
-            extensions={"timeout": _TIMEOUT.as_dict()},
-        )
+    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
         try:
-            response = await self._http.send(request, stream=stream)
-            if response.is_success:
+            # A redirect is no answer to a POST, and the key goes to nobody else.
+            response = await self._session.post(self._url(path), data=body, allow_redirects=False)
+            if response.status in _SUCCESS:
                 return response
-            try:
-                failure = self._refusal(response, await response.aread())
-            finally:
-                await response.aclose()
-        except httpx2.TimeoutException as error:
+            async with response:
+                failure = self._refusal(response, await response.read())
+        except TimeoutError as error:
             raise UpstreamFailure("timeout", self._name, "no answer in time") from error
-        except (httpx2.HTTPError, aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise UpstreamFailure("unreachable", self._name, "no connection") from error
         raise failure
 
-    def _url(self, path: str) -> httpx2.URL:
+    def _url(self, path: str) -> URL:
+        # Kept: to parse a URL takes as long as a third of the call.
         if path not in self._urls:
-            self._urls[path] = self._base_url.join(path.lstrip("/"))
+            self._urls[path] = URL(self._base_url + path)
         return self._urls[path]
 
-    def _refusal(self, response: httpx2.Response, content: bytes) -> UpstreamFailure:
+    def _refusal(self, response: aiohttp.ClientResponse, content: bytes) -> UpstreamFailure:
         return UpstreamFailure(
-            kind_of_status(response.status_code),
+            kind_of_status(response.status),
             self._name,
             _message(content),
             retry_after=_retry_after(response.headers),
         )
-
-
-def _given(headers: dict[str, str | openai.Omit]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if isinstance(value, str)}
 
 
 def _message(content: bytes) -> str:

@@ -67,7 +67,7 @@ class UpstreamFailure(Exception):  # noqa: N818 - a failure is data for routing 
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """Classify an HTTP status of 400 or more."""
+    """Classify an HTTP status that is no success."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return "refused" if status < 500 else "overloaded"

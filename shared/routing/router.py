@@ -266,7 +266,7 @@ class Router:
         return Streaming(deployment, events, opened.resources, pursuit.tried)
 
     def _endpoint(self, deployment: Deployment, base_url: str | None = None) -> "Endpoint":
-        # Imported at the first call: the OpenAI SDK is most of what a chat imports (some 600 ms).
+        # Imported at the first call, which keeps aiohttp out of the import of whoever routes nothing.
         from shared.providers.endpoint import Endpoint
 
         key = (deployment.provider.name, deployment.key, base_url or deployment.provider.base_url)

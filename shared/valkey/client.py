@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from shared.telemetry import logger
+from shared.valkey.line import ScriptedRedis
 
 R = TypeVar("R")
 
@@ -65,7 +66,7 @@ class Valkey:
         """
         with suppress(*_FAILURES):
             async with asyncio.timeout(_CONNECT_SECONDS):
-                await self._client.ping()
+                await self._reach()
 
     async def attempt(self, operation: Callable[[Redis], Awaitable[R]], *, waits_ms: int = 0) -> R | None:
         """The operation's result, or `None` when Valkey is slow, gone or being left alone.
@@ -89,7 +90,10 @@ class Valkey:
             # It is there and refuses: a mistake of ours, or memory it has not. No question fails for that.
             _log.exception("Valkey refuses a command")
             return None
-        except _FAILURES:
+        except _FAILURES as error:
+            if isinstance(error, TimeoutError) and isinstance(self._client, ScriptedRedis):
+                # Answers that are overdue would go to nobody, with all that come behind them.
+                self._client.hang_up()
             # Of all calls that fail in this moment, one begins to ask.
             self._probe = self._probe or asyncio.create_task(self._until_it_answers())
             return None
@@ -107,12 +111,18 @@ class Valkey:
             await asyncio.sleep(PROBE_SECONDS)
             with suppress(*_FAILURES):
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    back = bool(await self._client.ping())
+                    await self._reach()
+                    back = True
         self._probe = None
+
+    async def _reach(self) -> None:
+        await self._client.ping()
+        if isinstance(self._client, ScriptedRedis):
+            await self._client.open_line()
 
 
 def _connect(url: str, cluster: bool, options: dict[str, Any]) -> Redis:
     if cluster:
         # The same commands; redis-py's types do not say so.
         return cast("Redis", RedisCluster.from_url(url, **options))
-    return Redis.from_url(url, **options)
+    return ScriptedRedis.from_url(url, **options)
