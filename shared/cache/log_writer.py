@@ -71,7 +71,7 @@ class LogWriter:
         return self._flight.flight_id
 
     def publish(self, answer_id: str, key_id: str) -> None:
-        """Let an answer's id lead here, and its cancel concern `state`; written with the next flush."""
+        """Let an answer's id lead here, and its cancel concern `state`; written at once."""
         self._mine.add(answer_id)
         self._unpointed.append((answer_id, key_id))
         self._flush_soon()
@@ -82,7 +82,7 @@ class LogWriter:
             self._body = body
 
     def add(self, items: Iterable[LogItem]) -> None:
-        """Log items, in the order of their indices: the first at once, the others gathered.
+        """Log items, in the order of their indices; they wait a moment for company.
 
         The one that makes the log larger than `log_bytes` ends it instead, with outcome "overflow".
         """
@@ -94,10 +94,10 @@ class LogWriter:
             self.last_index = max(self.last_index, item.index)
         if self._total + self._bytes > self._store.options.log_bytes:
             self._overflow()
-        elif self._number == 0 or self._bytes >= _GATHER_BYTES:
+        elif self._bytes >= _GATHER_BYTES:
             self._flush_soon()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._flush_soon)
+        else:
+            self._gather()
 
     async def committed(self) -> bool:
         """Wait until all that was added is in the log; `False` at once if it cannot be now."""
@@ -163,6 +163,10 @@ class LogWriter:
     def _has_unwritten(self) -> bool:
         return bool(self._items or self._batch or self._unpointed)
 
+    def _gather(self) -> None:
+        if not self._closed and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._flush_soon)
+
     def _flush_soon(self) -> None:
         if not self._closed:
             self._flush()
@@ -184,9 +188,12 @@ class LogWriter:
             self._total += self._bytes
             self._batch = Batch(self._number, self.last_index, encode_items(self._items), self._total)
             self._items, self._bytes = [], 0
-        await asyncio.gather(self._append(), self._point())
-        if self._items and not self._closed and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._flush_soon)
+        if self._unpointed:
+            await asyncio.gather(self._append(), self._point())
+        else:
+            await self._append()
+        if self._items:
+            self._gather()
 
     async def _append(self) -> None:
         sign = await self._store.append(self._flight, self._token, self._batch, self._body)

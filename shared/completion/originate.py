@@ -45,12 +45,13 @@ async def _with_reasoning(services: Services, composed: Composed) -> Composed:
 
 async def _stream(services: Services, composed: Composed, writer: LogWriter | None) -> StreamedAnswer:
     call, admitted = composed.admitted.call, composed.admitted
+    if writer:
+        writer.publish(call.request_id, call.caller.key_id)
+        writer.keep_body(Succession.of(composed).encode())
     under_way = await services.router.stream(
         admitted.route, PATH, composed.body, tenant_id=call.caller.tenant_id, deadline=admitted.deadline
     )
     if writer:
-        writer.publish(call.request_id, call.caller.key_id)
-        writer.keep_body(Succession.of(composed).encode())
         writer.add([head_of(under_way.deployment)])
     production = Production(services, composed, under_way, writer, _outcome(composed))
     deployment = under_way.deployment

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from shared.telemetry import logger
-from shared.valkey.line import ScriptedRedis
+from shared.valkey.line import PipelinedRedis
 
 R = TypeVar("R")
 
@@ -66,7 +66,7 @@ class Valkey:
         """
         with suppress(*_FAILURES):
             async with asyncio.timeout(_CONNECT_SECONDS):
-                await self._reach()
+                await self._client.ping()
 
     async def attempt(self, operation: Callable[[Redis], Awaitable[R]], *, waits_ms: int = 0) -> R | None:
         """The operation's result, or `None` when Valkey is slow, gone or being left alone.
@@ -91,7 +91,7 @@ class Valkey:
             _log.exception("Valkey refuses a command")
             return None
         except _FAILURES as error:
-            if isinstance(error, TimeoutError) and isinstance(self._client, ScriptedRedis):
+            if isinstance(error, TimeoutError) and isinstance(self._client, PipelinedRedis):
                 # Answers that are overdue would go to nobody, with all that come behind them.
                 self._client.hang_up()
             # Of all calls that fail in this moment, one begins to ask.
@@ -111,18 +111,12 @@ class Valkey:
             await asyncio.sleep(PROBE_SECONDS)
             with suppress(*_FAILURES):
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    await self._reach()
-                    back = True
+                    back = bool(await self._client.ping())
         self._probe = None
-
-    async def _reach(self) -> None:
-        await self._client.ping()
-        if isinstance(self._client, ScriptedRedis):
-            await self._client.open_line()
 
 
 def _connect(url: str, cluster: bool, options: dict[str, Any]) -> Redis:
     if cluster:
         # The same commands; redis-py's types do not say so.
         return cast("Redis", RedisCluster.from_url(url, **options))
-    return ScriptedRedis.from_url(url, **options)
+    return PipelinedRedis.from_url(url, **options)

@@ -1,4 +1,4 @@
-"""Scripts of many requests over one connection: each is sent at once, and answers come in the order of calls.
+"""Commands of many requests over one connection: each is sent at once, and answers come in their order.
 
 A pool gives every call a connection to itself, which costs three times as much as the call does here; and
 under load each command and each answer is a system call, where here those of one moment share one.
@@ -12,8 +12,6 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import RedisError, ResponseError
-
-_SCRIPTS = ("EVALSHA", "EVAL")
 
 
 class _Line:
@@ -57,7 +55,7 @@ class _Line:
                 except ResponseError as error:
                     self._refuse(error)
         except (RedisError, OSError):
-            # The line is at its end, and the next script opens another.
+            # The line is at its end, and the next command opens another.
             pass
         finally:
             self.open = False
@@ -76,20 +74,22 @@ class _Line:
             answer.set_exception(error)
 
 
-class ScriptedRedis(Redis):
-    """redis-py's client, but for scripts, which share a line."""
+class PipelinedRedis(Redis):
+    """redis-py's client, but all commands share a line, save those that block."""
 
     _line: _Line | None = None
     _opening: asyncio.Lock | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's."""
-        if args[0] not in _SCRIPTS:
+        if "BLOCK" in args:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self._line is None or not self._line.open:
             await self.open_line()
         assert self._line is not None  # noqa: S101 - opened just now
-        return await self._line.call(*args)
+        answer = await self._line.call(*args)
+        read = self.response_callbacks.get(args[0])
+        return read(answer, **options) if read else answer
 
     async def open_line(self) -> None:
         """Open the line, unless it is: with TLS that may take longer than a call may.
@@ -107,7 +107,7 @@ class ScriptedRedis(Redis):
                 self._line = _Line(connection)
 
     def hang_up(self) -> None:
-        """Give up a line whose answers are overdue; the next script opens another."""
+        """Give up a line whose answers are overdue; the next command opens another."""
         if self._line is not None:
             self._line.hang_up()
 
