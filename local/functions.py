@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.components.cloud import Cloud
@@ -27,6 +27,7 @@ class Parts:
     bucket: str
     queues: QueueUrls
     catalog: Path
+    websocket_port: int
 
 
 def environment(parts: Parts) -> dict[str, str]:
@@ -40,8 +41,12 @@ def environment(parts: Parts) -> dict[str, str]:
         "WEIR_BUCKET": parts.bucket,
         "WEIR_INGESTION_QUEUE_URL": parts.queues.ingestion,
         "WEIR_SCRAPING_QUEUE_URL": parts.queues.scraping,
+        "WEIR_BATCH_QUEUE_URL": parts.queues.batch,
         "WEIR_USAGE_QUEUE_URL": parts.queues.usage,
+        "WEIR_TURNS_QUEUE_URL": parts.queues.turns,
         "WEIR_USAGE_DELIVERY": "background",
+        "WEIR_WEBSOCKET_URL": f"ws://127.0.0.1:{parts.websocket_port}",
+        "WEIR_WEBSOCKET_CALLBACK_URL": f"http://127.0.0.1:{parts.websocket_port}",
         "WEIR_CATALOG": str(parts.catalog),
         "WEIR_PROVIDER_SECRETS": "env:{PROVIDER}_API_KEY",
         "WEIR_EMBEDDING_MODEL": EMBEDDING_MODEL,
@@ -54,11 +59,23 @@ def gateway_program(variables: Mapping[str, str], port: int) -> Program:
     return _program("gateway", "gateway", [str(port)], variables)
 
 
+def websocket_program(variables: Mapping[str, str], port: int) -> Program:
+    """The WebSocket API, and the routes behind it."""
+    return _program("websocket", "websocket", [str(port)], variables)
+
+
 def worker_programs(variables: Mapping[str, str], queues: QueueUrls) -> list[Program]:
     """The functions that queues and the schedule call."""
     fed = {"ingestion": queues.ingestion, "scraping": queues.scraping, "accounting": queues.usage}
     workers = [_program(name, "worker", [name, url], variables) for name, url in fed.items()]
+    workers.append(_behind(_program("batch", "worker", ["batch", queues.batch], variables)))
+    workers.append(_program("turns", "turns", [], variables))
     return [*workers, _program("cleanup", "schedule", ["cleanup", str(_CLEANUP_INTERVAL)], variables)]
+
+
+def _behind(program: Program) -> Program:
+    """The same with the lowest priority: live requests come first on one machine too."""
+    return replace(program, argv=["nice", "-n", "19", *program.argv])
 
 
 def _program(name: str, server: str, arguments: Sequence[str], variables: Mapping[str, str]) -> Program:

@@ -1,10 +1,12 @@
 """A function of `functions/` as Lambda runs it: one process, one event at a time."""
 
+import asyncio
 import importlib
 import os
 import sys
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 from local.components.cloud import REGION
@@ -46,6 +48,20 @@ def load(name: str) -> Handler:
     """The `handle` of a function, after its module has read its settings and made its clients."""
     handler: Handler = importlib.import_module(f"{name}.handler").handle
     return handler
+
+
+class LambdaThread:
+    """A function in the one thread that its event loop and its connections belong to: one event at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._handler: Handler = self._thread.submit(load, name).result()
+
+    async def invoke(self, event: Event) -> Any:
+        """What the function answers."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._handler, event, LambdaContext(self._name))
 
 
 def leave() -> NoReturn:

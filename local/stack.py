@@ -16,7 +16,14 @@ from local.components.postgres import PostgresUrls, start_postgres
 from local.components.storage import Deployment
 from local.components.valkey import start_valkey
 from local.data_directory import Access, exclusive, write_access
-from local.functions import DATABASE_SECRET, Parts, environment, gateway_program, worker_programs
+from local.functions import (
+    DATABASE_SECRET,
+    Parts,
+    environment,
+    gateway_program,
+    websocket_program,
+    worker_programs,
+)
 from local.lambda_function import TAKES_EVENTS
 from local.process import Child, Launcher, LocalError, Program, free_port
 from local.tenancy import ensure_access
@@ -70,7 +77,7 @@ async def stack(data: Path, port: int, terminal: Terminal) -> AsyncIterator[Runn
             components = await _start_components(data, stores, terminal)
             parts = await _deploy(data, components)
             async with Launcher(data / "logs", lock=lock) as launcher:
-                gateway, workers = await _start_functions(launcher, parts, port, terminal)
+                fronts, workers = await _start_functions(launcher, parts, port, terminal)
                 access_file = data / "local.json"
                 access = await ensure_access(
                     components.postgres.login, access_file, f"http://127.0.0.1:{port}/v1"
@@ -78,7 +85,7 @@ async def stack(data: Path, port: int, terminal: Terminal) -> AsyncIterator[Runn
                 write_access(access_file, access)
                 yield Running(
                     access=access,
-                    vital=(*stores.children, gateway),
+                    vital=(*stores.children, *fronts),
                     workers=workers,
                     launcher=launcher,
                     terminal=terminal,
@@ -136,25 +143,31 @@ async def _deploy(data: Path, components: _Components) -> Parts:
         bucket=_BUCKET,
         queues=queues,
         catalog=catalog,
+        websocket_port=free_port(),
     )
 
 
 async def _start_functions(
     launcher: Launcher, parts: Parts, port: int, terminal: Terminal
-) -> tuple[Child, list[Child]]:
-    """The gateway, and the workers."""
+) -> tuple[list[Child], list[Child]]:
+    """What callers reach, and the workers."""
     variables = environment(parts)
     with terminal.progress(), terminal.step("functions"):
         async with asyncio.TaskGroup() as tasks:
-            gateway = tasks.create_task(_start_gateway(launcher, gateway_program(variables, port), port))
+            http = gateway_program(variables, port)
+            websocket = websocket_program(variables, parts.websocket_port)
+            fronts = [
+                tasks.create_task(_start_front(launcher, http, port)),
+                tasks.create_task(_start_front(launcher, websocket, parts.websocket_port)),
+            ]
             workers = [
                 tasks.create_task(_start_worker(launcher, program))
                 for program in worker_programs(variables, parts.queues)
             ]
-    return gateway.result(), [worker.result() for worker in workers]
+    return [front.result() for front in fronts], [worker.result() for worker in workers]
 
 
-async def _start_gateway(launcher: Launcher, program: Program, port: int) -> Child:
+async def _start_front(launcher: Launcher, program: Program, port: int) -> Child:
     child = await launcher.start(program)
     await child.ready(lambda: answers(f"http://127.0.0.1:{port}/healthz"), timeout=60)
     return child

@@ -6,9 +6,9 @@ Every variable begins with `WEIR_`. A missing one fails when the model is made, 
 handlers make them, so that nothing below a handler reads the environment.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -36,10 +36,14 @@ class ValkeySettings(Settings):
 
 
 class CacheSettings(Settings):
-    """How answers are cached for who does not say otherwise: for how many seconds, and whether at all."""
+    """How answers are cached for who does not say otherwise.
 
-    cache_mode: Literal["off", "exact"] = "exact"
+    `cache_error_bound`: the share of answers by meaning that may be wrong.
+    """
+
+    cache_mode: Literal["off", "exact", "semantic"] = "exact"
     cache_ttl_seconds: PositiveInt = 3600
+    cache_error_bound: Annotated[float, Field(gt=0, le=0.5)] = 0.02
 
 
 class StorageSettings(Settings):
@@ -82,6 +86,12 @@ class ScrapingQueueSettings(Settings):
     scraping_queue_url: str
 
 
+class BatchQueueSettings(Settings):
+    """The queue that the batch function reads."""
+
+    batch_queue_url: str
+
+
 class UsageQueueSettings(Settings):
     """The queue that accounting reads."""
 
@@ -89,6 +99,30 @@ class UsageQueueSettings(Settings):
 
 
 class EmbeddingSettings(Settings):
-    """The model that new vector stores embed with, unless they name another."""
+    """The model that new vector stores embed with, unless they name another, and the semantic cache."""
 
     embedding_model: str = "text-embedding-3-small"
+
+
+class CompletionSettings(
+    DatabaseSettings,
+    ValkeySettings,
+    CatalogSettings,
+    RoutingSettings,
+    CacheSettings,
+    EmbeddingSettings,
+    UsageQueueSettings,
+):
+    """What the completion pipeline needs.
+
+    `usage_delivery`: `inline` where the process freezes after an answer (Lambda), else `background`. So is
+    done, before the end of an answer or after it, whatever no caller waits for.
+    """
+
+    usage_delivery: Literal["inline", "background"] = "inline"
+
+
+class WebSocketSettings(Settings):
+    """Where frames for WebSocket clients are sent: the URL of the API's stage, before `/@connections`."""
+
+    websocket_callback_url: str

@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from chat.connections import Connections
 from chat.openapi import describe_bodies
 from chat.routes import answers, chat_completions, embeddings, health, models
+from shared.completion.opening import Opened
 from shared.completion.request import ChatRequest, EmbeddingsRequest
 from shared.http.errors import add_error_handlers
 from shared.http.request_id import RequestIdHeader
@@ -16,7 +16,7 @@ from shared.telemetry import Logger
 
 
 def create_app(
-    connect: Callable[[], AbstractAsyncContextManager[Connections]],
+    connect: Callable[[], AbstractAsyncContextManager[Opened]],
     *,
     max_body_bytes: int,
     log: Logger,

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from chat.app import create_app
-from chat.connections import open_connections
 from chat.settings import ChatSettings
+from shared.completion.opening import open_completion
 from shared.telemetry import logger
 
 settings = ChatSettings()
@@ -16,7 +16,7 @@ def _now() -> datetime:
 
 
 app = create_app(
-    lambda: open_connections(settings, _now, log),
+    lambda: open_completion(settings, _now, log),
     max_body_bytes=settings.max_body_bytes,
     log=log,
 )

@@ -6,17 +6,17 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from chat.connections import Connections
 from shared.completion.call import Call, EndpointName
+from shared.completion.opening import Opened
 from shared.completion.request import R, parse_request
 from shared.errors import InvalidRequestError, TooLargeError
 from shared.http.request_id import request_id
 from shared.limits.keys import Caller
 
 
-def connections_of(request: Request) -> Connections:
+def connections_of(request: Request) -> Opened:
     """What the application opened at its start."""
-    connections: Connections = request.app.state.connections
+    connections: Opened = request.app.state.connections
     return connections
 
 

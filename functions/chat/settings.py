@@ -1,21 +1,9 @@
 """What the chat function needs to know."""
 
-from typing import Literal
-
-from shared.settings import (
-    CacheSettings,
-    CatalogSettings,
-    DatabaseSettings,
-    RoutingSettings,
-    UsageQueueSettings,
-    ValkeySettings,
-)
+from shared.settings import CompletionSettings
 
 
-class ChatSettings(
-    DatabaseSettings, ValkeySettings, CatalogSettings, RoutingSettings, CacheSettings, UsageQueueSettings
-):
-    """`usage_delivery`: `inline` where the process freezes after an answer (Lambda), else `background`."""
+class ChatSettings(CompletionSettings):
+    """`max_body_bytes`: a longer body is refused."""
 
-    usage_delivery: Literal["inline", "background"] = "inline"
     max_body_bytes: int = 10 * 1024 * 1024

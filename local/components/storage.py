@@ -20,7 +20,9 @@ class QueueUrls:
 
     ingestion: str
     scraping: str
+    batch: str
     usage: str
+    turns: str
 
 
 class Deployment:
@@ -36,11 +38,13 @@ class Deployment:
         self._secrets: Any = session.client("secretsmanager", endpoint_url=cloud.endpoint_url)
 
     async def queues(self, prefix: str) -> QueueUrls:
-        """Three queues named `<prefix>-...`, each with a dead-letter queue after five deliveries."""
+        """Queues named `<prefix>-...`, each with a dead-letter queue after five deliveries."""
         return QueueUrls(
             ingestion=await self._queue(f"{prefix}-ingestion"),
             scraping=await self._queue(f"{prefix}-scraping"),
+            batch=await self._queue(f"{prefix}-batch"),
             usage=await self._queue(f"{prefix}-usage"),
+            turns=await self._queue(f"{prefix}-turns"),
         )
 
     async def bucket(self, name: str) -> None:

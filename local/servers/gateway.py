@@ -5,17 +5,15 @@ that streams pass untouched. Everything else becomes a Lambda event for the api 
 thread, as a Lambda would handle it.
 """
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
 
 from local.events import HttpRequest, HttpResponse, http_response, rest_event
-from local.lambda_function import Handler, LambdaContext, load
+from local.lambda_function import LambdaThread
 from shared.errors import TooLargeError
 
 Scope = MutableMapping[str, Any]
@@ -34,7 +32,7 @@ BODY_LIMIT = 10 * 1024 * 1024
 class Gateway:
     """An ASGI application over the two HTTP functions."""
 
-    def __init__(self, chat: App, api: "LambdaThread") -> None:
+    def __init__(self, chat: App, api: LambdaThread) -> None:
         self._chat = chat
         self._api = api
 
@@ -47,23 +45,8 @@ class Gateway:
         if body is None:
             await _send(_too_large(), send)
         else:
-            await _send(await self._api.answer(_request(scope, body)), send)
-
-
-class LambdaThread:
-    """A function in the one thread that its event loop and its connections belong to."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._handler: Handler = self._thread.submit(load, name).result()
-
-    async def answer(self, request: HttpRequest) -> HttpResponse:
-        """The function's response to a request."""
-        event = rest_event(request, datetime.now(UTC))
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._thread, self._handler, event, LambdaContext(self._name))
-        return http_response(answer)
+            event = rest_event(_request(scope, body), datetime.now(UTC))
+            await _send(http_response(await self._api.invoke(event)), send)
 
 
 async def _read(receive: Receive) -> bytes | None:

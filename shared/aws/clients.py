@@ -22,7 +22,7 @@ def client(service: Service) -> Any:
     """The process's one client of `service`, thread-safe; region and credentials as boto3 finds them."""
     from botocore.config import Config
 
-    return _session().client(
+    return session().client(
         service,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 4},
@@ -37,7 +37,8 @@ def client(service: Service) -> Any:
 
 
 @cache
-def _session() -> "boto3.session.Session":
+def session() -> "boto3.session.Session":
+    """The process's one session: its region and its credentials."""
     import boto3
 
     return boto3.session.Session()

@@ -3,21 +3,32 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import ClientError
 
 from shared.aws.clients import call, client
 from shared.errors import NotFoundError
 
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+
+# Bytes that are read at a time where an object is written to a file.
+_PIECE = 2**20
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What S3 says of an object: its key, its size in bytes, and when it was last written (aware)."""
+    """What S3 says of an object: its key, its size in bytes, and when it was last written (aware).
+
+    `etag` stands for its bytes: another one, other bytes.
+    """
 
     key: str
     size: int
     modified: datetime
+    etag: str = ""
 
 
 class Objects:
@@ -43,6 +54,20 @@ class Objects:
         data: bytes = await call(answer["Body"].read)
         return data
 
+    async def download(self, key: str, path: Path, *, start: int = 0, end: int | None = None) -> None:
+        """Write bytes `start` to `end` of the object, or all of them, to a file, piece by piece.
+
+        Raises:
+            NotFoundError: There is no such object.
+        """
+        whole = start == 0 and end is None
+        wanted = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        try:
+            answer = await call(client("s3").get_object, Bucket=self.bucket, Key=key, **wanted)
+        except ClientError as error:
+            raise _translated(error, key) from error
+        await call(_copy, answer["Body"], path)
+
     async def info(self, key: str) -> ObjectInfo:
         """Size of the object, asked of S3 itself: events may report a wrong one.
 
@@ -53,7 +78,7 @@ class Objects:
             answer = await call(client("s3").head_object, Bucket=self.bucket, Key=key)
         except ClientError as error:
             raise _translated(error, key) from error
-        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"])
+        return ObjectInfo(key, answer["ContentLength"], answer["LastModified"], answer["ETag"])
 
     async def delete(self, *keys: str) -> None:
         """Delete up to 1,000 objects; those that do not exist are no error."""
@@ -70,7 +95,7 @@ class Objects:
         while True:
             page = await call(client("s3").list_objects_v2, Bucket=self.bucket, Prefix=prefix, **token)
             for item in page.get("Contents", []):
-                yield ObjectInfo(item["Key"], item["Size"], item["LastModified"])
+                yield ObjectInfo(item["Key"], item["Size"], item["LastModified"], item["ETag"])
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
@@ -100,6 +125,12 @@ class Objects:
             ExpiresIn=expires_in,
         )
         return url
+
+
+def _copy(body: "StreamingBody", path: Path) -> None:
+    with path.open("wb") as file:
+        for piece in body.iter_chunks(_PIECE):
+            file.write(piece)
 
 
 def _translated(error: ClientError, key: str) -> Exception:

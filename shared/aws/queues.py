@@ -34,3 +34,12 @@ class Queue:
             answer = await call(client("sqs").send_message_batch, QueueUrl=self.url, Entries=entries)
             if failed := answer.get("Failed"):
                 raise QueueError(f"{len(failed)} messages not sent: {failed[0]['Message']}")
+
+    async def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Keep a message that was received from others for so many seconds from now; 0 shows it at once."""
+        await call(
+            client("sqs").change_message_visibility,
+            QueueUrl=self.url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
+        )

@@ -16,6 +16,7 @@ _BOARD = Script("shared.cache", "flight_board.lua")
 _OPEN = Script("shared.cache", "flight_open.lua")
 _APPEND = Script("shared.cache", "flight_append.lua")
 _FINISH = Script("shared.cache", "flight_finish.lua")
+_SEAL = Script("shared.cache", "flight_seal.lua")
 _READ = Script("shared.cache", "flight_read.lua")
 _TAKE_OVER = Script("shared.cache", "flight_take_over.lua")
 _CANCEL = Script("shared.cache", "flight_cancel.lua")
@@ -114,6 +115,10 @@ class FlightStore:
         )
         return None if answer is None else Boarded(answer[0].decode(), answer[1])
 
+    async def known(self, key: FlightKey) -> bool:
+        """Whether there is an entry, or a flight to join."""
+        return bool(await self._valkey.attempt(lambda client: client.exists(key.entry, key.flight)))
+
     async def open(self, flight: Flight, token: str) -> bool:
         """Begin a flight that nobody joins."""
         keys = [flight.lease, flight.state, flight.log]
@@ -146,6 +151,12 @@ class FlightStore:
                 *(int(ending.keep), ending.entry, ending.ttl_seconds * 1000),
             ],
         )
+        return None if answer is None else bool(answer)
+
+    async def seal(self, flight: Flight, token: str) -> bool | None:
+        """Let nobody join a flight any more; `False`, and nothing is done: somebody reads it."""
+        key = flight.key
+        answer = await self._run(_SEAL, [flight.state, key.flight, key.readers], [token, flight.flight_id])
         return None if answer is None else bool(answer)
 
     async def take_over(self, flight: Flight, token: str) -> Taken | None:

@@ -88,6 +88,10 @@ class Flights:
             # Not ours to read: answer anew, which replaces it.
             return await self.board(key, flight_id, recall=False)
 
+    async def known(self, key: FlightKey) -> bool:
+        """Whether an answer is stored or under way; `False` also if Valkey cannot say."""
+        return await self._store.known(key)
+
     async def open(self, key: FlightKey, flight_id: str) -> LogWriter | None:
         """A log that nobody joins, but that can be resumed."""
         flight, token = Flight(key, flight_id), _token()

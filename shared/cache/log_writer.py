@@ -108,6 +108,10 @@ class LogWriter:
                 return False
         return not self.lost
 
+    async def seal(self) -> bool:
+        """Let nobody join any more, before an answer is given up; `False`: somebody does read it."""
+        return await self._store.seal(self._flight, self._token) is not False
+
     async def until_cancelled(self) -> None:
         """Returns when `state.cancelled` becomes true."""
         await self._cancelled.wait()

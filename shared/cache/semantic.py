@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
+
 from shared.cache.entry import Entry
 from shared.cache.semantic_answers import EMBEDDED, agree, answer_text, cosine, plainly_agree
 from shared.cache.semantic_confidence import SAME_WORDS, Tally, Use, chance_right, share_checked
@@ -33,6 +35,9 @@ Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 # Seconds that a look-up may hold up a question, and for how long none is tried after one that failed.
 _PATIENCE = 0.5
 _REST = timedelta(seconds=5)
+
+# What the embedding model and PostgreSQL fail with, be it that a migration is still to come.
+_FAILURES = (WeirError, TimeoutError, psycopg.Error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +105,7 @@ class SemanticCache:
                 return Explore(question=question)
             async with timeout(_PATIENCE):
                 nearest, tally = await self._look_up(question, vector, now)
-        except (WeirError, TimeoutError):
+        except _FAILURES:
             self._rests_until = now + _REST
             return Explore(question=question)
         return self._decided(question, vector, nearest, tally, error_bound)
@@ -119,7 +124,7 @@ class SemanticCache:
             use = await _judged(embed, explored.candidate, text)
             async with timeout(_PATIENCE):
                 await self._write(explored, explored.vector, entry, use, timedelta(seconds=ttl_seconds))
-        except (WeirError, TimeoutError):
+        except _FAILURES:
             self._rests_until = now + _REST
 
     async def _look_up(

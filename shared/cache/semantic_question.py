@@ -69,6 +69,8 @@ def question_of(body: Mapping[str, Any], *, tenant_id: str, model: str) -> Quest
     message.
     """
     messages = body.get("messages")
+    if body.get("n") not in (None, 1):
+        return None
     if (
         not isinstance(messages, Sequence)
         or not messages

@@ -24,9 +24,7 @@ async def admit(services: Services, call: Call[ChatRequest]) -> Admitted[ChatReq
     return await admit_to(
         services,
         call,
-        lambda: _able(
-            chat_route(services.models, call.request.model, call.request.weir.fallback), call.request
-        ),
+        lambda: route_of(services, call.request),
         lambda route: demand_of(
             call, route.deployments, prompt_ratio=services.router.token_ratio(route.tiers[0][0])
         ),
@@ -65,7 +63,14 @@ async def admit_to(
     return Admitted(call=call, route=route, reservation=reservation, deadline=deadline)
 
 
-def _able(route: Route, request: ChatRequest) -> Route:
+def route_of(services: Services, request: ChatRequest) -> Route:
+    """Who could answer a chat.
+
+    Raises:
+        NotFoundError: No such model.
+        InvalidRequestError: No deployment of the model can do what is asked.
+    """
+    route = chat_route(services.models, request.model, request.weir.fallback)
     needed = _needed_abilities(request)
     able = route.where(lambda deployment: needed.keys() <= _abilities(deployment))
     if not able.tiers:

@@ -8,10 +8,14 @@ T = TypeVar("T")
 
 
 class Background:
-    """The tasks of one process."""
+    """The tasks of one process.
 
-    def __init__(self) -> None:
+    `freezes`: it stands still whenever it has answered, as in Lambda.
+    """
+
+    def __init__(self, *, freezes: bool = False) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
+        self._freezes = freezes
 
     def start(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         """Run `work` whoever waits for it."""
@@ -19,6 +23,15 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def afterwards(self, work: Coroutine[None, None, object]) -> None:
+        """Have work done that no caller waits for; where the process freezes, this returns once it is done.
+
+        What fails in it fails alone.
+        """
+        task = self.start(work)
+        if self._freezes:
+            await asyncio.wait([task])
 
     async def close(self) -> None:
         """End what still runs; each task settles on its way out."""

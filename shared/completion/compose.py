@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.cache.exact_key import exact_key
 from shared.cache.flight_key import FlightKey
@@ -18,6 +18,9 @@ from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
 from shared.providers.catalog import ChatModel
 
+if TYPE_CHECKING:
+    from shared.cache.semantic import Explore
+
 # Of a model's context window, the share that sources may fill.
 _CONTEXT_SHARE = 8
 
@@ -27,12 +30,18 @@ _PLAIN_PASSAGES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
-    """A call with the body to send upstream and the passages that it was given."""
+    """A call with the body to send upstream and the passages that it was given.
+
+    `sources` is what the passages became in the prompt. `explored`: what the answer is to teach the semantic
+    cache.
+    """
 
     admitted: Admitted[ChatRequest]
     body: Mapping[str, Any]
     passages: tuple[Passage, ...]
     caching: Caching
+    sources: str = ""
+    explored: "Explore | None" = None
 
     @property
     def resumable(self) -> bool:
@@ -49,6 +58,13 @@ class Composed:
         # The name that was asked for leads to the same deployments as any of its aliases.
         model = self.admitted.asked.model.name
         return FlightKey(tenant_id, exact_key(self.body, tenant_id=tenant_id, model=model))
+
+    @property
+    def body_to_compare(self) -> Mapping[str, Any]:
+        """The body with its sources beside the question: these are compared exactly, whatever they mean."""
+        if not self.sources:
+            return self.body
+        return {**self.body, "messages": self.admitted.call.body["messages"], "weir.sources": self.sources}
 
 
 async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Composed:
@@ -76,7 +92,9 @@ async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Compos
         passages if able else passages[:_PLAIN_PASSAGES], _budget(models), follows_instructions=able
     )
     body["messages"] = _with_sources(body["messages"], position, context.text)
-    return Composed(admitted=admitted, body=body, passages=context.passages, caching=caching)
+    return Composed(
+        admitted=admitted, body=body, passages=context.passages, caching=caching, sources=context.text
+    )
 
 
 async def _find(
@@ -92,7 +110,7 @@ async def _find(
     )
     found = await search(
         services.database,
-        services.embedder(caller),
+        services.embedder(caller, "knowledge"),
         caller.tenant_id,
         query,
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,

@@ -12,6 +12,7 @@ from shared.completion.answer import BufferedAnswer
 from shared.completion.compose import Composed
 from shared.completion.headers import answer_headers
 from shared.completion.refund import refund
+from shared.completion.semantic import learn
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, settle
 from shared.completion.store import entry_of, keep_reasoning, learn_estimate
@@ -38,7 +39,7 @@ async def deliver(
         return await asyncio.shield(asking)
     except asyncio.CancelledError:
         # Who joined goes on waiting for it; else the upstream call ends with its caller.
-        if not (writer and writer.state.readers):
+        if writer is None or await writer.seal():
             asking.cancel()
             await asyncio.wait([asking])
             raise
@@ -81,14 +82,12 @@ async def _ask(
     await settle(services, admitted, _settlement(composed, upstream, answer, text, cache_outcome))
     await keep_reasoning(services, composed, deployment, answer)
     learn_estimate(services, composed, deployment, TokenUsage.from_body(answer.get("usage")))
+    entry = entry_of(services, composed, deployment, answer)
     if writer:
         writer.add([head_of(deployment), LogItem("whole", writer.last_index + 1, content)])
-        await writer.finish(
-            "completed",
-            entry=entry_of(services, composed, deployment, answer),
-            ttl_seconds=composed.caching.ttl_seconds,
-            keep=False,
-        )
+        await writer.finish("completed", entry=entry, ttl_seconds=composed.caching.ttl_seconds, keep=False)
+    if composed.explored:
+        await learn(services, composed, composed.explored, entry)
     headers = answer_headers(admitted, deployment.provider.name, deployment.model.name, cache_outcome)
     return BufferedAnswer(headers, content)
 

@@ -5,7 +5,9 @@ admit -> compose -> recall, fly -> route -> stream (or deliver) -> settle
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
+from shared.cache.entry import Entry
 from shared.cache.flights import Follow, Hit, Lead, LogWriter
 from shared.completion.admit import admit
 from shared.completion.answer import Answer
@@ -18,6 +20,7 @@ from shared.completion.originate import originate
 from shared.completion.refund import refund
 from shared.completion.replay import replay
 from shared.completion.request import ChatRequest
+from shared.completion.semantic import recall
 from shared.completion.services import Services
 from shared.errors import WeirError
 from shared.providers.failures import UpstreamFailure
@@ -46,6 +49,11 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
 
 
 async def _answer(services: Services, composed: Composed) -> Answer:
+    if composed.caching.mode == "semantic":
+        recalled = await recall(services, composed)
+        if isinstance(recalled, Entry):
+            return await replay(services, composed, recalled, "semantic")
+        composed = replace(composed, explored=recalled)
     for _ in range(_FLIGHTS):
         boarding = await fly(services, composed)
         match boarding:

@@ -9,10 +9,14 @@ from shared.limits.limits import CacheMode
 
 @dataclass(frozen=True, kw_only=True)
 class Caching:
-    """`ttl_seconds`: how long the answer may be given again."""
+    """`ttl_seconds`: how long the answer may be given again.
+
+    `error_bound`: the share of answers by meaning that may be wrong.
+    """
 
     mode: CacheMode
     ttl_seconds: int
+    error_bound: float = 0.02
 
 
 def caching_of(call: Call[ChatRequest], default: Caching) -> Caching:
@@ -21,4 +25,5 @@ def caching_of(call: Call[ChatRequest], default: Caching) -> Caching:
     return Caching(
         mode=asked.mode or key.mode or default.mode,
         ttl_seconds=asked.ttl or key.ttl_seconds or default.ttl_seconds,
+        error_bound=asked.error_bound or default.error_bound,
     )

@@ -6,15 +6,18 @@ ends, however it ends. Its own client reads from here, without a way over Valkey
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from shared.cache.flights import LogItem, LogWriter
+from shared.cache.flights import LogWriter
 from shared.completion.annotate import annotations
 from shared.completion.assemble import Assembler
+from shared.completion.blank import BlankAnswer, BlankEnd
 from shared.completion.compose import Composed
+from shared.completion.deliver import PATH
+from shared.completion.piece import Piece
+from shared.completion.semantic import learn
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, elapsed_ms, settle
 from shared.completion.store import entry_of, keep_reasoning, learn_estimate
@@ -22,18 +25,10 @@ from shared.completion.transcript import Transcript
 from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.chat_events import ChatEvent
 from shared.providers.failures import UpstreamFailure
+from shared.providers.json_mode import is_json_asked
 from shared.providers.prefix import Said, continuation_body
 from shared.providers.tokens import TokenUsage
 from shared.routing.router import Streaming
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One event of the answer: its number from 1 (0 for a comment), its bytes, and its chunk."""
-
-    index: int
-    raw: bytes
-    chunk: Mapping[str, Any] | None
 
 
 class Production:
@@ -83,13 +78,18 @@ class Production:
                     await self._more.wait()
         finally:
             if self.outcome is None:
-                await self._leave()
+                # A task of its own: who leaves may be in more haste than that.
+                await asyncio.wait([self._services.background.start(self._leave())])
+
+    def detach(self) -> None:
+        """Nobody reads from here; the log is all."""
+        self._left = True
+        self._unread.clear()
 
     async def _leave(self) -> None:
         """The client is gone; the upstream call ends too, unless another reads or this one may come back."""
-        self._left = True
-        self._unread.clear()
-        if not self._composed.resumable and not (self._writer and self._writer.state.readers):
+        self.detach()
+        if not self._composed.resumable and (self._writer is None or await self._writer.seal()):
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -129,33 +129,57 @@ class Production:
             await self._pass_on()
 
     async def _pass_on(self) -> None:
+        end = BlankEnd() if is_json_asked(self._composed.body) else None
         async with self._upstream.resources:
             async for batch in self._upstream.events:
-                await self._take(batch)
+                await self._take(end.passing(batch) if end else batch)
+        if end and end.held:
+            for event in end.held:
+                self._transcript.read(event.chunk or {})
+            raise BlankAnswer(self._upstream.deployment.provider.name)
 
     async def _taken_up(self, failure: UpstreamFailure) -> Streaming:
-        """The rest of the answer, from the provider that broke off, where it can take up what it began.
+        """What is lacking of the answer.
 
         Raises:
-            UpstreamFailure: It cannot.
+            UpstreamFailure: It cannot be had.
         """
-        deployment, admitted = self._upstream.deployment, self._composed.admitted
-        body = continuation_body(self._composed.body, Said.in_completion(self._assembler.whole()))
-        if body is None or deployment.provider.prefix_base_url is None:
-            raise failure
-        rest = await self._services.router.resume(
-            deployment, body, tenant_id=admitted.call.caller.tenant_id, deadline=admitted.deadline
-        )
+        deployment = self._upstream.deployment
+        blank = isinstance(failure, BlankAnswer)
+        rest = await (self._asked_again(failure) if blank else self._continued(failure))
         self._calls.append(UpstreamCall(deployment, self._used(), failure.kind))
         self._calls += asked_before(rest.tried)
         self._said += self._transcript.text
         self._transcript = Transcript()
         return rest
 
+    async def _continued(self, failure: UpstreamFailure) -> Streaming:
+        """The rest, from the provider that broke off, where it can take up what it began."""
+        deployment, admitted = self._upstream.deployment, self._composed.admitted
+        body = continuation_body(self._composed.body, Said.in_completion(self._assembler.whole()))
+        if body is None or deployment.provider.prefix_base_url is None:
+            raise failure
+        return await self._services.router.resume(
+            deployment, body, tenant_id=admitted.call.caller.tenant_id, deadline=admitted.deadline
+        )
+
+    async def _asked_again(self, failure: UpstreamFailure) -> Streaming:
+        """Another answer, where the retry budget allows it."""
+        admitted, router = self._composed.admitted, self._services.router
+        if not await router.may_ask_again():
+            raise failure
+        return await router.stream(
+            admitted.route,
+            PATH,
+            self._composed.body,
+            tenant_id=admitted.call.caller.tenant_id,
+            deadline=admitted.deadline,
+        )
+
     async def _take(self, batch: tuple[ChatEvent, ...]) -> None:
         pieces = [self._piece(event) for event in batch]
         if self._writer:
-            self._writer.add([_item(piece) for piece in pieces if piece.index])
+            self._writer.add([piece.item() for piece in pieces if piece.index])
             if self._composed.resumable:
                 # What the client has must be in the log, or nobody could go on exactly from there.
                 await self._writer.committed()
@@ -202,13 +226,16 @@ class Production:
             await keep_reasoning(services, composed, deployment, whole)
             if self._transcript.usage and not self._said:
                 learn_estimate(services, composed, deployment, self._transcript.usage)
+        entry = entry_of(services, composed, deployment, whole)
         if self._writer:
             await self._writer.finish(
                 outcome,
                 orjson.dumps(self.failure.for_caller().body()).decode() if self.failure else None,
-                entry=entry_of(services, composed, deployment, whole),
+                entry=entry,
                 ttl_seconds=composed.caching.ttl_seconds,
             )
+        if composed.explored:
+            await learn(services, composed, composed.explored, entry)
 
     def _used(self) -> TokenUsage:
         """What the present call used: as the provider says, else as Weir estimates."""
@@ -226,9 +253,3 @@ class Production:
             cache_outcome=self._cache_outcome,
             first_token_ms=self._first_token_ms,
         )
-
-
-def _item(piece: Piece) -> LogItem:
-    data = piece.raw.removeprefix(b"data: ")
-    plain = len(data) < len(piece.raw) and b"\n" not in data and b"\r" not in data
-    return LogItem("chunk", piece.index, data if plain else orjson.dumps(piece.chunk))

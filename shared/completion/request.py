@@ -75,13 +75,15 @@ class KnowledgeOptions(BaseModel):
 class CacheOptions(BaseModel):
     """How answers are cached: `exact` gives the same answer to the same body for `ttl` seconds.
 
-    What is left out is as the key says, else as the settings say.
+    `semantic` also gives it to a question that asks the same in other words; of the answers given so, a share
+    of `error_bound` may be wrong. What is left out is as the key says, else as the settings say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: CacheMode | None = None
     ttl: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    error_bound: Annotated[float, Field(gt=0, le=0.5)] | None = None
 
 
 class WeirOptions(BaseModel):

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from shared.cache.flights import Flights
 from shared.completion.background import Background
@@ -16,10 +18,16 @@ from shared.providers.reasoning_vault import ReasoningVault
 from shared.routing.embeddings import Payer, RoutedEmbedder
 from shared.routing.router import Router
 
+if TYPE_CHECKING:
+    from shared.cache.semantic import SemanticCache
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything a completion reaches outside itself. `caching`: for who does not say otherwise."""
+    """Everything a completion reaches outside itself.
+
+    `caching`: for who does not say otherwise. `embedding_model`: by which the semantic cache compares.
+    """
 
     models: Models
     router: Router
@@ -30,9 +38,30 @@ class Services:
     background: Background
     outbox: UsageOutbox
     database: Database
+    embedding_model: str
     clock: Callable[[], datetime]
 
-    def embedder(self, caller: Caller) -> RoutedEmbedder:
-        """Embeds a caller's question, at the caller's cost."""
-        payer = Payer(caller.tenant_id, caller.key_id, "/v1/chat/completions#knowledge")
-        return RoutedEmbedder(self.models, self.router, self.outbox, payer, self.clock)
+    def embedder(
+        self,
+        caller: Caller,
+        work: Literal["knowledge", "semantic_cache"],
+        *,
+        seconds: float | None = None,
+    ) -> RoutedEmbedder:
+        """Embeds a caller's question, at the caller's cost; `work` is what the ledger calls it."""
+        return RoutedEmbedder(
+            self.models,
+            self.router,
+            self.outbox,
+            Payer.of(caller, f"/v1/chat/completions#{work}"),
+            self.clock,
+            limiter=self.limiter,
+            seconds=seconds,
+        )
+
+    @cached_property
+    def semantic_cache(self) -> "SemanticCache":
+        """One per process, for it remembers when it was of no use. Imported with its first use."""
+        from shared.cache.semantic import SemanticCache
+
+        return SemanticCache(self.database, self.embedding_model)

@@ -5,15 +5,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.completion.admit import route_of
 from shared.completion.call import Admitted, Call
 from shared.completion.compose import Composed
 from shared.completion.policy import Caching
-from shared.completion.request import ChatRequest, parse_request
+from shared.completion.request import ChatRequest, WeirOptions, parse_request
 from shared.completion.services import Services
 from shared.limits.keys import Caller
-from shared.limits.limits import Demand
+from shared.limits.limits import NOTHING
 from shared.limits.reservation import Reservation
-from shared.routing.route import chat_route
 
 
 class Succession(BaseModel):
@@ -23,6 +23,7 @@ class Succession(BaseModel):
 
     request_id: str
     caller: Caller
+    weir: WeirOptions = WeirOptions()
     body: dict[str, Any]
     body_bytes: int
     caching: Caching
@@ -35,6 +36,7 @@ class Succession(BaseModel):
         return cls(
             request_id=call.request_id,
             caller=call.caller,
+            weir=call.request.weir,
             body=dict(composed.body),
             body_bytes=call.body_bytes,
             caching=composed.caching,
@@ -50,9 +52,10 @@ class Succession(BaseModel):
 
         Raises:
             NotFoundError: Its model is no longer served.
+            InvalidRequestError: Its model can no longer do what is asked.
         """
-        request = parse_request(ChatRequest, self.body)
-        route = chat_route(services.models, request.model)
+        request = parse_request(ChatRequest, self.body).model_copy(update={"weir": self.weir})
+        route = route_of(services, request)
         call = Call(
             request_id=self.request_id,
             endpoint="/v1/chat/completions",
@@ -70,7 +73,7 @@ class Succession(BaseModel):
                 reservation_id=self.request_id,
                 caller=self.caller,
                 model=request.model,
-                demand=Demand(tokens=0, cost_microdollars=0, lease_seconds=0),
+                demand=NOTHING,
             ),
             deadline=now_monotonic + services.router.patience.request_seconds,
         )

@@ -87,7 +87,7 @@ class LogReading:
             raise
         else:
             rest = replace(upstream, events=_unsaid(upstream, self.chunks))
-            Production(self.services, composed, rest, writer, "miss", said=self.chunks)
+            Production(self.services, composed, rest, writer, "miss", said=self.chunks).detach()
 
 
 async def _unsaid(upstream: Streaming, said: list[dict[str, Any]]) -> AsyncIterator[tuple[ChatEvent, ...]]:

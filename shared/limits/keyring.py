@@ -79,7 +79,15 @@ class KeyRing:
             AuthenticationError: No `Bearer` key, or one that is unknown, expired or revoked.
             UnavailableError: The key is not cached and PostgreSQL cannot be reached.
         """
-        hashed = key_hash(_bearer(authorization))
+        return await self.caller_of(key_hash(_bearer(authorization)), now)
+
+    async def caller_of(self, hashed: bytes, now: datetime) -> Caller:
+        """Who holds the key with this hash.
+
+        Raises:
+            AuthenticationError: The key is unknown, expired or revoked.
+            UnavailableError: The key is not cached and PostgreSQL cannot be reached.
+        """
         held = self._held.get(hashed)
         if held is not None and held.since <= now < held.until:
             record: Record | None = held.record

@@ -13,11 +13,20 @@ from redis.asyncio import Redis
 
 from shared.errors import UnavailableError
 from shared.limits.keys import Caller
-from shared.limits.limits import Demand, Limits
+from shared.limits.limits import NOTHING, Demand, Limits
 from shared.limits.outage import Outage
 from shared.limits.periods import Period, periods_of
 from shared.limits.refusals import impossible, refused
-from shared.limits.reservation import Answer, Ask, Reservation, ask_for, granted, refusal_in, unmetered
+from shared.limits.reservation import (
+    Answer,
+    Ask,
+    Reservation,
+    ask_for,
+    granted,
+    refusal_in,
+    unmetered,
+    unreserved,
+)
 from shared.limits.scopes import Scope
 from shared.limits.spending import spent_in_ledger
 from shared.postgres.database import Database
@@ -87,6 +96,26 @@ class Limiter:
         keys = reservation.settlement_keys()
         arguments = reservation.settlement_arguments(tokens, cost_microdollars)
         await self._valkey.attempt(lambda client: self._settle.run(client, keys, arguments))
+
+    async def charge(
+        self,
+        caller: Caller,
+        charge_id: str,
+        model: str,
+        model_limits: Limits,
+        cost_microdollars: int,
+        now: datetime,
+    ) -> None:
+        """Count money that was spent beside what is reserved, such as for embeddings; once per `charge_id`.
+
+        Args:
+            charge_id: As a `reservation_id`.
+            model_limits: What the tenant may ask of this model.
+            now: By it the money belongs to a day and a month.
+        """
+        ask = ask_for(caller, charge_id, model, model_limits, NOTHING, now)
+        if cost_microdollars and any(scope.limits.budgeted for scope in ask.scopes):
+            await self.settle(unreserved(ask), tokens=0, cost_microdollars=cost_microdollars)
 
     async def _ask(self, ask: Ask, *, absent_is_zero: bool = False) -> Answer | None:
         arguments = ask.arguments(absent_is_zero=absent_is_zero)

@@ -11,7 +11,7 @@ Count = Annotated[int, Field(gt=0, le=2**31 - 1)]
 Microdollars = Annotated[int, Field(ge=0, le=10**15)]
 
 Meter = Literal["requests", "tokens", "concurrent_requests", "budget_per_day", "budget_per_month"]
-CacheMode = Literal["off", "exact"]
+CacheMode = Literal["off", "exact", "semantic"]
 
 
 class Limits(BaseModel):
@@ -66,3 +66,6 @@ class Demand:
     tokens: int
     cost_microdollars: int
     lease_seconds: float
+
+
+NOTHING = Demand(tokens=0, cost_microdollars=0, lease_seconds=0)

@@ -1,7 +1,7 @@
 """What was reserved for a request, and how `reserve.lua` and `settle.lua` are told and understood."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.limits.allowance import UNMETERED, Allowance, Left, tightest
@@ -145,6 +145,17 @@ def unmetered(ask: Ask) -> Reservation:
     """A reservation of nothing."""
     return Reservation(
         reservation_id=ask.reservation_id, caller=ask.caller, model=ask.model, demand=ask.demand
+    )
+
+
+def unreserved(ask: Ask) -> Reservation:
+    """A reservation of nothing in every scope, for money that is settled without having been reserved."""
+    return replace(
+        unmetered(ask),
+        scopes=ask.scopes,
+        keys=ask.keys,
+        reserved_at=b"0",
+        arrivals=(b"0",) * len(ask.scopes),
     )
 
 

@@ -157,7 +157,7 @@ class Router:
         url, name = deployment.provider.prefix_base_url, deployment.provider.name
         if url is None:
             raise UpstreamFailure("broken", name, "the provider does not take up answers that broke off")
-        if not await self._board.take_retry():
+        if not await self.may_ask_again():
             raise UpstreamFailure("overloaded", name, "too much is being asked again already")
         pursuit = self._pursuit(Route.of([deployment]), body, deadline)
         opening = self._opening(
@@ -166,6 +166,10 @@ class Router:
         choice = Choice(deployment, 0, "again")
         opened = await pursuit.attempt(choice, lambda c: open_stream(c, opening, self._clock))
         return self._streaming(opened, pursuit)
+
+    async def may_ask_again(self) -> bool:
+        """Take one call out of the retry budget; `False`: it is used up."""
+        return await self._board.take_retry()
 
     def observe_usage(self, deployment: Deployment, estimated_prompt: int, actual_prompt: int) -> None:
         """Take note of how many tokens a prompt had, beside Weir's estimate (without `token_ratio`)."""

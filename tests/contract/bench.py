@@ -111,6 +111,7 @@ async def bench() -> AsyncIterator[Bench]:
             background=background,
             outbox=UsageOutbox(queue, "inline", logger("test")),  # type: ignore[arg-type]
             database=database,
+            embedding_model="test-embedding",
             clock=lambda: NOON,
         )
         yield Bench(services, first, second, queue)

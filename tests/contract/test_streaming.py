@@ -82,6 +82,52 @@ async def test_the_ledger_gets_reported_usage_at_the_cached_price(bench, call) -
     assert record.first_token_ms is not None
 
 
+def thinking(content: str, finish: str = "stop", **usage: int) -> StreamReply:
+    """A model that thinks, and then says this."""
+    deltas = [{"role": "assistant", "content": ""}, {"reasoning_content": "Hm."}, {"content": content}]
+    chunks = [{"id": "c", "choices": [{"index": 0, "delta": d, "finish_reason": None}]} for d in deltas]
+    end = {"index": 0, "delta": {}, "finish_reason": finish}
+    return StreamReply([as_events([*chunks, {"id": "c", "choices": [end], "usage": usage}])])
+
+
+JSON = {"response_format": {"type": "json_object"}}
+USED = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+async def test_blanks_after_reasoning_are_no_json_and_asked_for_again(bench, call) -> None:
+    bench.first.replies = [thinking(" \n ", **USED), thinking('{"a": 1}', **USED)]
+
+    *chunks, done = await streamed(bench, call, **JSON)
+
+    assert (said(chunks, "content"), done) == ('{"a": 1}', "[DONE]")
+    assert len([c for chunk in chunks for c in chunk["choices"] if c["finish_reason"]]) == 1
+    [record] = bench.records
+    assert [(leg.outcome, leg.completion_tokens) for leg in record.legs] == [("failed", 5), ("completed", 5)]
+    assert (record.outcome, record.prompt_tokens, record.completion_tokens) == ("completed", 20, 10)
+
+
+async def test_blanks_that_come_twice_are_a_failure(bench, call) -> None:
+    bench.first.replies = [thinking("  ", **USED)]
+
+    *chunks, error = await streamed(bench, call, **JSON)
+
+    assert "(broken)" in error["error"]["message"]
+    assert said(chunks, "content") == ""
+    [record] = bench.records
+    assert (record.outcome, record.completion_tokens) == ("failed", 10)
+    assert len(bench.first.requests) == 2
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+async def test_an_answer_cut_short_is_not_asked_for_again(bench, call, finish) -> None:
+    bench.first.replies = [thinking("  ", finish, **USED)]
+
+    *chunks, done = await streamed(bench, call, **JSON)
+
+    assert (said(chunks, "content"), done) == ("  ", "[DONE]")
+    assert len(bench.first.requests) == 1
+
+
 async def test_a_stream_without_usage_is_estimated(bench, call) -> None:
     chunks = [{**chunk, "usage": None} for chunk in transcript("deepseek-reasoning")]
     bench.first.replies = [StreamReply([as_events(chunks)])]

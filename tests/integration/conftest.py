@@ -17,7 +17,7 @@ from local.components.postgres import PostgresUrls, start_postgres
 from local.components.storage import Deployment, QueueUrls
 from local.components.valkey import start_valkey
 from local.process import Launcher
-from shared.aws.clients import _session, client
+from shared.aws.clients import client, session
 from shared.aws.objects import Objects
 from shared.postgres.database import Database
 from shared.valkey.client import Valkey
@@ -120,7 +120,7 @@ def aws(local_cloud: Cloud) -> Iterator[None]:
 def _forget_clients() -> None:
     # Clients are made once a process, with the endpoint of that moment.
     client.cache_clear()
-    _session.cache_clear()
+    session.cache_clear()
 
 
 @pytest.fixture

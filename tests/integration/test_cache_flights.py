@@ -280,6 +280,37 @@ async def test_readers_are_counted_until_they_leave(flights: Flights, key: Fligh
     assert _outcome(await _all(readings[2])) == "completed"
 
 
+async def test_a_flight_is_known_while_it_lasts_and_its_answer_after_it(
+    flights: Flights, key: FlightKey
+) -> None:
+    assert not await flights.known(key)
+    writer = await _lead(flights, key)
+    assert await flights.known(key)
+    await writer.finish("completed", entry=_ENTRY, ttl_seconds=60)
+    assert await flights.known(key)
+
+
+async def test_a_flight_that_is_given_up_is_joined_by_nobody_more(flights: Flights, key: FlightKey) -> None:
+    writer = await _lead(flights, key)
+    writer.add([_HEAD])
+    follow = await flights.board(key, _id(), recall=True)
+    assert isinstance(follow, Follow)
+    assert not await writer.seal()
+    reading = flights.follow(key, follow.flight_id, reader_id=follow.reader_id)
+    await anext(reading)
+    await reading.aclose()
+
+    assert await writer.seal()
+    # Nor does a sign of life bring it back.
+    assert await writer.committed()
+    await writer._flush()
+    other = await flights.board(key, _id(), recall=True)
+    assert isinstance(other, Lead)
+    assert await writer.finish("cancelled")
+    assert isinstance(await flights.board(key, _id(), recall=True), Follow)
+    await other.writer.finish("completed")
+
+
 async def test_readers_that_come_and_go_leave_the_connections_whole(flights: Flights, key: FlightKey) -> None:
     writer = await _lead(flights, key)
     writer.add([_HEAD])

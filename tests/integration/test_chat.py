@@ -10,10 +10,10 @@ import pytest
 import uvicorn
 
 from chat.app import create_app
-from chat.connections import open_connections
 from chat.settings import ChatSettings
 from local.process import free_port
 from shared.aws.clients import call, client
+from shared.completion.opening import open_completion
 from shared.errors import AuthenticationError
 from shared.ledger.usage import UsageBatch, UsageRecord
 from shared.limits.keyring import KeyRing
@@ -55,7 +55,7 @@ HELLO = [{"role": "user", "content": "Say hello."}]
 async def serving(settings: ChatSettings) -> AsyncIterator[str]:
     """The chat application on a free port, on this event loop."""
     app = create_app(
-        lambda: open_connections(settings, lambda: datetime.now(UTC), logger("chat")),
+        lambda: open_completion(settings, lambda: datetime.now(UTC), logger("chat")),
         max_body_bytes=settings.max_body_bytes,
         log=logger("chat"),
     )
@@ -83,6 +83,7 @@ async def settings(llm_url, embedding_url, database_url, valkey_url, queues, tmp
         usage_queue_url=queues.usage,
         catalog=str(catalog),
         provider_secrets="env:NO_SUCH_{PROVIDER}",
+        embedding_model="use-multilingual-v3",
         max_body_bytes=100_000,
     )
 
@@ -126,6 +127,22 @@ async def test_models_are_those_that_are_served(sdk) -> None:
 
     assert listed == [MODEL, "use-multilingual-v3"]
     assert (await sdk.models.retrieve(MODEL)).owned_by == "local"
+
+
+async def test_a_question_is_looked_up_by_meaning_where_that_is_asked_for(sdk, queues) -> None:
+    body = {"weir": {"cache": {"mode": "semantic", "error_bound": 0.05}}}
+    raw = await sdk.chat.completions.with_raw_response.create(
+        model=MODEL, messages=HELLO, max_tokens=8, extra_body=body
+    )
+
+    assert raw.headers["x-weir-cache"] == "miss"
+    found: list[UsageRecord] = []
+    while len(found) < 2:
+        found += await records(queues.usage)
+    assert {record.endpoint for record in found} == {
+        "/v1/chat/completions",
+        "/v1/chat/completions#semantic_cache",
+    }
 
 
 async def test_a_buffered_chat_is_answered_and_billed(sdk, queues) -> None:

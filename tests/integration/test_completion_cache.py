@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from shared.cache.flights import Flights
+from shared.cache.flights import FlightKey, Flights, Follow, Hit, Lead
 from shared.completion.answer import Answer, BufferedAnswer, StreamedAnswer
 from shared.completion.assemble import Assembler
 from shared.completion.pipeline import complete
 from shared.limits.keys import Caller
 from shared.providers.reasoning_vault import ReasoningVault
+from shared.valkey.client import Valkey
 from tests.contract.bench import Bench
 from tests.contract.upstream import Reply, StreamReply, as_events, transcript
 
@@ -34,10 +35,24 @@ COMPLETION = {
 """A whole answer with reasoning."""
 
 
+class WatchedFlights(Flights):
+    """Says when a request has joined another."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        super().__init__(valkey)
+        self.joined = asyncio.Event()
+
+    async def board(self, key: FlightKey, flight_id: str, *, recall: bool) -> Hit | Lead | Follow | None:
+        boarding = await super().board(key, flight_id, recall=recall)
+        if isinstance(boarding, Follow):
+            self.joined.set()
+        return boarding
+
+
 @pytest.fixture
 def shared_bench(bench: Bench, valkey) -> Bench:
     """The bench with a Valkey that is there."""
-    services = replace(bench.services, flights=Flights(valkey), vault=ReasoningVault(valkey))
+    services = replace(bench.services, flights=WatchedFlights(valkey), vault=ReasoningVault(valkey))
     return replace(bench, services=services)
 
 
@@ -185,9 +200,7 @@ async def test_a_leader_who_leaves_goes_on_for_who_joined(shared_bench, ask) -> 
     follower = await ask(**WITH_USAGE)
     assert isinstance(follower, StreamedAnswer)
     begun = await anext(follower.events)
-    async with asyncio.timeout(5):
-        while not await _has_reader(shared_bench):  # noqa: ASYNC110 - the writer has no event for it
-            await asyncio.sleep(0.01)
+    # At once: the writer has not heard of its reader yet.
     await leader.events.aclose()  # type: ignore[attr-defined]
     hold.set()
     rest = b"".join([piece async for piece in follower.events])
@@ -197,11 +210,21 @@ async def test_a_leader_who_leaves_goes_on_for_who_joined(shared_bench, ask) -> 
     assert not shared_bench.first.gone.is_set()
 
 
-async def _has_reader(bench: Bench) -> bool:
-    return any(
-        task.get_coro().cr_frame.f_locals["self"]._writer.state.readers
-        for task in bench.services.background._tasks
-    )
+async def test_a_leader_of_a_whole_answer_who_leaves_goes_on_for_who_joined(shared_bench, ask) -> None:
+    hold = asyncio.Event()
+    shared_bench.first.replies = [Reply(COMPLETION, hold=hold)]
+    leader = asyncio.create_task(ask())
+    async with asyncio.timeout(5):
+        await shared_bench.first.asked.wait()
+    follower = asyncio.create_task(ask())
+    async with asyncio.timeout(5):
+        await shared_bench.services.flights.joined.wait()  # type: ignore[attr-defined]
+    leader.cancel()
+    await asyncio.wait([leader])
+    hold.set()
+
+    assert (await follower).headers["x-weir-cache"] == "joined"
+    assert len(shared_bench.first.requests) == 1
 
 
 async def test_without_valkey_everyone_asks_for_himself(bench, call) -> None:

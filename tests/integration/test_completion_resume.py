@@ -17,9 +17,15 @@ from shared.completion.resume import cancel, resume
 from shared.completion.services import Services
 from shared.errors import NotFoundError
 from shared.limits.keys import Caller
+from shared.providers.catalog import Catalog, Models
 from shared.valkey.client import Valkey
-from tests.contract.bench import Bench
-from tests.contract.upstream import StreamReply, as_events, transcript
+from tests.contract.bench import CATALOG, Bench
+from tests.contract.upstream import Reply, StreamReply, as_events, transcript
+
+# The second provider stands in for the first, unless a request says otherwise.
+WITH_FALLBACK = CATALOG.replace('kind = "chat"', 'kind = "chat"\nfallbacks = ["stand-in"]', 1).replace(
+    'name = "test-model"\npriority = 1', 'name = "stand-in"', 1
+)
 
 CHUNKS = transcript("openai-text")
 PIECES = [as_events([chunk], done=chunk is CHUNKS[-1]) for chunk in CHUNKS]
@@ -123,6 +129,28 @@ async def test_an_answer_whose_maker_died_goes_on_where_it_broke_off(
     assert text_of(begun + rest) == text_of(as_events(CHUNKS))
     assert rest.endswith(b"data: [DONE]\n\n")
     assert len(bench.first.requests) == 2
+
+
+@pytest.mark.parametrize("valkey", ["plain"], indirect=True)
+async def test_who_takes_over_asks_only_whom_the_request_allows(
+    bench, services, ask, valkey, valkey_url
+) -> None:
+    models = Models(Catalog.from_toml(WITH_FALLBACK.format(first=bench.first.url, second=bench.second.url)))
+    services = replace(services, models=models)
+    refusing = Reply({"error": {"message": "over"}}, status=503)
+    bench.first.replies = [StreamReply(PIECES, hold=asyncio.Event()), refusing]
+    bench.second.replies = [StreamReply([as_events(CHUNKS)])]
+    async with cut_off(valkey, valkey_url) as own:
+        asked = await ask(replace(services, flights=Flights(own, LIVELY)), weir={"fallback": []})
+        begun = await anext(asked.events)
+        own._probe = asyncio.create_task(asyncio.Event().wait())  # type: ignore[assignment]
+
+        again = await resume(services, asked.caller, asked.request_id, last_id(begun))
+        rest = await asyncio.wait_for(read(again.events), 10)
+        await asked.events.aclose()  # type: ignore[attr-defined]
+
+    assert b'"error"' in rest
+    assert bench.second.requests == []
 
 
 async def test_a_cancelled_answer_ends_upstream_and_is_billed(bench, services, ask) -> None:

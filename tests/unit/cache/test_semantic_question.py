@@ -172,3 +172,9 @@ def test_what_was_added_before_the_last_turn_is_noticed() -> None:
 def test_a_conversation_is_no_single_question() -> None:
     assert question(CHAT).scope("e") != question([CHAT[0], ASK]).scope("e")
     assert likeness([ASK], CHAT) == "different"
+
+
+def test_several_answers_are_never_one_that_was_stored() -> None:
+    body = {"model": "m", "messages": [ASK]}
+    assert question_of({**body, "n": 2}, tenant_id="t", model="m") is None
+    assert question_of({**body, "n": 1}, tenant_id="t", model="m") is not None
