@@ -6,6 +6,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Longest that the end of the process waits for what is done afterwards.
+_LAST_SECONDS = 5.0
+
 
 class Background:
     """The tasks of one process.
@@ -15,6 +18,7 @@ class Background:
 
     def __init__(self, *, freezes: bool = False) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
+        self._last: set[asyncio.Task[object]] = set()
         self._freezes = freezes
 
     def start(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
@@ -29,13 +33,17 @@ class Background:
 
         What fails in it fails alone.
         """
-        task = self.start(work)
+        task = asyncio.ensure_future(work)
+        self._last.add(task)
+        task.add_done_callback(self._last.discard)
         if self._freezes:
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """End what still runs; each task settles on its way out."""
+        """End what still runs, each task settling on its way out, and wait for what is done afterwards."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._last:
+            await asyncio.wait(self._last, timeout=_LAST_SECONDS)

@@ -73,8 +73,10 @@ async def settle(services: Services, admitted: Admitted[RequestT], settlement: S
     """Settle what was reserved and send the usage record. Never raises for a helper that is gone."""
     record = _record(admitted, settlement)
     tokens = 0 if settlement.spared else record.prompt_tokens + record.completion_tokens
-    await services.limiter.settle(
-        admitted.reservation, tokens=tokens, cost_microdollars=record.cost_microdollars
+    await services.background.afterwards(
+        services.limiter.settle(
+            admitted.reservation, tokens=tokens, cost_microdollars=record.cost_microdollars
+        )
     )
     await services.outbox.put(record)
 
