@@ -1,7 +1,10 @@
 """Weir's chat function as in production: keys, limits, cache, one usage record a request, on real stores."""
 
 import asyncio
+import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Target
@@ -36,8 +39,32 @@ _UVICORN = (
 )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Stores that run, what functions are told of them, and a key."""
+
+    environment: Mapping[str, str]
+    key: str
+
+
 async def weir(upstream: str, directory: Path, launcher: Launcher) -> tuple[Program, Target]:
     """The chat function in front of `upstream`, with one worker; its stores run already."""
+    surroundings = await surround(upstream, directory, launcher)
+    port = free_port()
+    program = Program(
+        name="weir",
+        argv=[
+            *(sys.executable, "-m", "uvicorn", "chat.handler:app", f"--port={port}"),
+            *(*_UVICORN, "--app-dir=functions"),
+        ],
+        environment=surroundings.environment,
+    )
+    headers = {"Authorization": f"Bearer {surroundings.key}", "Content-Type": "application/json"}
+    return program, Target(name="Weir", url=f"http://127.0.0.1:{port}/v1", headers=headers)
+
+
+async def surround(upstream: str, directory: Path, launcher: Launcher) -> Surroundings:
+    """Start the stores of one deployment, whose only provider is `upstream`."""
     await install_cloud()
     urls, valkey, cloud = await asyncio.gather(
         start_postgres(directory / "postgres", launcher, durable=False),
@@ -49,28 +76,21 @@ async def weir(upstream: str, directory: Path, launcher: Launcher) -> tuple[Prog
     await deployment.secret("weir/database", urls.login)
     catalog = directory / "catalog.toml"
     catalog.write_text(_CATALOG.format(upstream=upstream))
-    port = free_port()
-    program = Program(
-        name="weir",
-        argv=[
-            *(sys.executable, "-m", "uvicorn", "chat.handler:app", f"--port={port}"),
-            *(*_UVICORN, "--app-dir=functions"),
-        ],
-        environment={
+    return Surroundings(
+        {
             **cloud.environment,
-            "PYTHONPATH": ".",
+            "PYTHONPATH": f"functions{os.pathsep}.",
             "WEIR_DATABASE_SECRET": "secretsmanager:weir/database",
             "WEIR_VALKEY_URL": valkey,
             # A busy machine must not pass for a slow Valkey.
             "WEIR_VALKEY_TIMEOUT_MS": "1000",
             "WEIR_USAGE_QUEUE_URL": queues.usage,
+            "WEIR_TURNS_QUEUE_URL": queues.turns,
             "WEIR_USAGE_DELIVERY": "background",
             "WEIR_CATALOG": str(catalog),
         },
+        await _key(urls.login),
     )
-    key = await _key(urls.login)
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    return program, Target(name="Weir", url=f"http://127.0.0.1:{port}/v1", headers=headers)
 
 
 async def _key(database_url: str) -> str:

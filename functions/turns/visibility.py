@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shared.aws.clients import call, client
+from shared.telemetry import logger
+
+_log = logger("turns")
 
 
 @asynccontextmanager
@@ -30,9 +33,13 @@ async def _keep_hidden(queue_url: str, receipt_handle: str, seconds: int) -> Non
 
 
 async def _hide(queue_url: str, receipt_handle: str, seconds: int) -> None:
-    await call(
-        client("sqs").change_message_visibility,
-        QueueUrl=queue_url,
-        ReceiptHandle=receipt_handle,
-        VisibilityTimeout=seconds,
-    )
+    try:
+        await call(
+            client("sqs").change_message_visibility,
+            QueueUrl=queue_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=seconds,
+        )
+    except Exception:
+        # The answer need not end for it: a turn that is delivered once more is answered once all the same.
+        _log.exception("a message's visibility stays as it is")

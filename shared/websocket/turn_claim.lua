@@ -1,8 +1,11 @@
--- Take a turn, by lease. KEYS: the turn, the connection's turns under way.
+-- Take a turn, by lease. KEYS: the turn, the connection's turns under way, the connection.
 -- ARGV: token, ms of the lease, ms that a turn is remembered.
--- Answers {"claimed", event id posted last}, {"busy", 0} (another has it), {"over", 0} (it ended, or is unknown).
+-- Answers {"claimed", event id posted last}, {"busy", 0} (another has it), {"over", 0} (it ended, is unknown, or
+-- its client has gone before it began).
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or state == 'ended' then return {'over', 0} end
+local abandoned = redis.call('EXISTS', KEYS[3]) == 0 and redis.call('HGET', KEYS[1], 'resumable') == '0'
+if state == 'waiting' and abandoned then return {'over', 0} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'token', 'until', 'posted')

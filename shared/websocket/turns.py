@@ -77,7 +77,8 @@ class Turns:
 
     async def claim(self, turn: TurnKey, token: str) -> Claim | None:
         """Take a turn to answer it."""
-        answer = await self._run(_CLAIM, [turn.name, turn.siblings], [token, self._lease_ms, _MEMORY_MS])
+        keys = [turn.name, turn.siblings, connection_key(turn.connection_id)]
+        answer = await self._run(_CLAIM, keys, [token, self._lease_ms, _MEMORY_MS])
         return Claim(answer[0].decode(), answer[1]) if answer else None
 
     async def keep(self, turn: TurnKey, token: str, posted: int) -> Sign | None:

@@ -92,6 +92,20 @@ async def test_a_dropped_document_answers_with_a_citation_that_opens(
     await expect(dialog.get_by_role("document")).to_contain_text("Children under six travel free.")
 
 
+async def test_an_answer_comes_over_a_websocket_by_choice(blank_page: Page, access: Access) -> None:
+    page = blank_page
+    await page.goto(f"{access.base_url.removesuffix('/v1')}/#key={access.api_key}")
+    await expect(page.get_by_label("Model", exact=True)).to_have_value(CHAT_MODEL)
+    await page.get_by_label("Answers over a WebSocket").check()
+    async with page.expect_websocket() as opened:
+        await ask(page, "What is a ferry?")
+    assert access.api_key not in (await opened.value).url
+    answer = page.get_by_role("article").last
+    await expect(answer).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+    await expect(answer.locator(".error")).to_be_hidden()
+    await expect(answer.locator(".text")).not_to_be_empty()
+
+
 async def test_a_large_file_goes_straight_to_storage(blank_page: Page, access: Access) -> None:
     page = blank_page
     await page.goto(f"{access.base_url.removesuffix('/v1')}/#key={access.api_key}")

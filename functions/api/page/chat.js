@@ -2,10 +2,15 @@
 import { ApiError, savedKey } from "./api.js";
 import { AnswerView, showQuestion } from "./conversation.js";
 import { announce, askForKey, byId, explain, showProblem } from "./notices.js";
+import { socketAnswer } from "./socket.js";
 import { streamAnswer } from "./stream.js";
+
+const TRANSPORT = "weir.transport";
 
 let messages = [];
 let underway = null; // AbortController of the answer that streams now
+
+const overSocket = () => localStorage.getItem(TRANSPORT) === "socket";
 
 function setUnderway(controller) {
   const [shown, hidden] = controller ? [byId("stop"), byId("send")] : [byId("send"), byId("stop")];
@@ -25,7 +30,8 @@ async function answer() {
   announce("Answering…");
   try {
     const request = { model: byId("model").value, messages, vectorStoreIds: store ? [store] : [] };
-    for await (const piece of streamAnswer({ ...request, signal: controller.signal })) view.add(piece);
+    const stream = overSocket() ? socketAnswer : streamAnswer;
+    for await (const piece of stream({ ...request, signal: controller.signal })) view.add(piece);
     view.finish();
     announce("The answer is complete.");
   } catch (error) {
@@ -71,8 +77,15 @@ function startAfresh() {
   byId("question").focus();
 }
 
+function setUpTransport() {
+  const choice = byId("transport");
+  choice.checked = overSocket();
+  choice.addEventListener("change", () => localStorage.setItem(TRANSPORT, choice.checked ? "socket" : "http"));
+}
+
 /** Wires the composer, the keys that send and stop, and the button for a new chat. */
 export function setUpChat() {
+  setUpTransport();
   byId("composer").addEventListener("submit", (event) => {
     event.preventDefault();
     ask();

@@ -54,7 +54,8 @@ export async function* streamAnswer({ model, messages, vectorStoreIds, signal })
   throw new ApiError("The connection broke before the answer was complete.");
 }
 
-function readPiece(event) {
+/** What a chunk of an answer adds to it. */
+export function readPiece(event) {
   if (event.error) throw new ApiError(event.error.message || "The model failed in the middle of its answer.");
   const choice = event.choices?.[0];
   const piece = {};

@@ -1,6 +1,7 @@
 """The page at `/` and its files, without a key: what they call asks for one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +27,15 @@ class _Asset:
     etag: str
 
 
-def create_router(directory: Path, objects_origin: str) -> APIRouter:
+def create_router(directory: Path, origins: Sequence[str]) -> APIRouter:
     """Routes to the files of `directory`, which are read once.
 
     Args:
-        objects_origin: Where the page may send uploads, besides its own origin.
+        origins: Whom the page may speak to, besides its own origin: for uploads, and over a WebSocket.
     """
     assets = {path.name: _read(path) for path in directory.iterdir() if path.suffix in _MEDIA_TYPES}
     headers = {
-        "content-security-policy": _policy(objects_origin),
+        "content-security-policy": _policy(origins),
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
         # Asked for again each time, and answered 304: a new release is seen at once, and never half of it.
@@ -66,14 +67,14 @@ def _read(path: Path) -> _Asset:
     return _Asset(content, _MEDIA_TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-def _policy(objects_origin: str) -> str:
+def _policy(origins: Sequence[str]) -> str:
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
-            f"connect-src 'self' {objects_origin}",
+            " ".join(["connect-src 'self'", *origins]),
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

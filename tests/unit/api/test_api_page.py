@@ -18,7 +18,7 @@ def client(tmp_path: Path) -> TestClient:
     (tmp_path / "notes.md").write_text("not for readers")
     (tmp_path.parent / "secret.js").write_text("outside")
     app = FastAPI()
-    app.include_router(create_router(tmp_path, "https://bucket.example"))
+    app.include_router(create_router(tmp_path, ["https://bucket.example"]))
     install_error_handlers(app, logger("test"))
     return TestClient(app)
 
