@@ -20,7 +20,7 @@ from shared.ledger.usage import CacheOutcome
 from shared.providers.catalog import Deployment
 from shared.providers.failures import UpstreamFailure
 from shared.providers.tokens import TokenUsage, estimate_tokens
-from shared.routing.router import Buffered
+from shared.routing.answers import Buffered
 
 PATH = "/chat/completions"
 

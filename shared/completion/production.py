@@ -28,7 +28,7 @@ from shared.providers.failures import UpstreamFailure
 from shared.providers.json_mode import is_json_asked
 from shared.providers.prefix import Said, continuation_body
 from shared.providers.tokens import TokenUsage
-from shared.routing.router import Streaming
+from shared.routing.answers import Streaming
 
 
 class Production:

@@ -17,7 +17,7 @@ from shared.completion.succession import Succession
 from shared.errors import WeirError
 from shared.providers.chat_events import ChatEvent
 from shared.providers.failures import UpstreamFailure
-from shared.routing.router import Streaming
+from shared.routing.answers import Streaming
 
 
 @dataclass

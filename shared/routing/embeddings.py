@@ -14,8 +14,9 @@ from shared.limits.limiter import Limiter
 from shared.providers.catalog import Deployment, EmbeddingModel, Models
 from shared.providers.failures import UpstreamFailure
 from shared.providers.tokens import TokenUsage, estimate_tokens
+from shared.routing.answers import Buffered
 from shared.routing.route import Route
-from shared.routing.router import Buffered, Router
+from shared.routing.router import Router
 
 
 @dataclass(frozen=True)

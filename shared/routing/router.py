@@ -2,22 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.providers.answers import read_answer
 from shared.providers.catalog import ChatModel, Deployment
-from shared.providers.chat_events import ChatEvent
 from shared.providers.dialect import encode_body
-from shared.providers.failures import Tried, UpstreamFailure
+from shared.providers.failures import UpstreamFailure
 from shared.providers.json_mode import is_json_asked
 from shared.providers.load import Credentials
 from shared.providers.tokens import TokenUsage
+from shared.routing.answers import Buffered, Streaming
 from shared.routing.board import HealthBoard
 from shared.routing.choose import Choice
+from shared.routing.endpoints import Endpoints
 from shared.routing.health import Health
 from shared.routing.hedge import first_to_speak
 from shared.routing.opening import Opened, Opening, open_stream
@@ -28,34 +27,8 @@ from shared.routing.route import Route
 from shared.routing.watch import Watch
 from shared.valkey.client import Valkey
 
-if TYPE_CHECKING:
-    from shared.providers.endpoint import Endpoint
-
 # What speed is judged by: answers are rarely longer, and nobody knows how long one will be.
 _USUAL_TOKENS = 300
-
-
-@dataclass(frozen=True)
-class Buffered:
-    """A whole answer, as it came and decoded, who gave it, and who was asked before."""
-
-    deployment: Deployment
-    content: bytes
-    answer: Mapping[str, Any]
-    tried: tuple[Tried, ...] = ()
-
-
-@dataclass(frozen=True)
-class Streaming:
-    """An answer under way, who gives it, and who was asked before. Closing `resources` ends the call.
-
-    The first batch of `events` holds the first token.
-    """
-
-    deployment: Deployment
-    events: AsyncIterator[tuple[ChatEvent, ...]]
-    resources: AsyncExitStack
-    tried: tuple[Tried, ...] = ()
 
 
 class Router:
@@ -78,8 +51,7 @@ class Router:
         random: Draws deployments and pauses.
         """
         self.patience = patience or Patience()
-        self._credentials = {(c.provider.name, c.key): c for c in credentials}
-        self._endpoints: dict[tuple[str, int, str], Endpoint] = {}
+        self._endpoints = Endpoints(credentials)
         self._board = HealthBoard(valkey, clock)
         self._clock = clock
         # What is drawn is no secret.
@@ -185,8 +157,7 @@ class Router:
 
     async def close(self) -> None:
         """Close every connection."""
-        for endpoint in self._endpoints.values():
-            await endpoint.close()
+        await self._endpoints.close()
 
     def _pursuit(self, route: Route, body: Mapping[str, Any], deadline: float) -> Pursuit:
         asked = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -200,7 +171,7 @@ class Router:
         encoded = encode_body(body, deployment, tenant_id=tenant_id)
         try:
             async with asyncio.timeout(max(0.0, deadline - began)):
-                content = await self._endpoint(deployment).send(path, encoded)
+                content = await self._endpoints.of(deployment).send(path, encoded)
         except TimeoutError as error:
             raise UpstreamFailure("timeout", deployment.provider.name, "no answer in time") from error
         answer = read_answer(path, content, deployment.provider.name, body)
@@ -228,7 +199,7 @@ class Router:
         base_url: str | None = None,
     ) -> Opening:
         """`bounded`: the first token must come in time. Where nobody else could give it, it may come late."""
-        endpoint = self._endpoint(deployment, base_url)
+        endpoint = self._endpoints.of(deployment, base_url)
         encoded = encode_body(body, deployment, tenant_id=tenant_id)
         in_time = self._clock() + self.patience.first_token_seconds
         return Opening(
@@ -268,12 +239,3 @@ class Router:
         opened.resources.callback(ended)
         opened.resources.push_async_callback(events.aclose)
         return Streaming(deployment, events, opened.resources, pursuit.tried)
-
-    def _endpoint(self, deployment: Deployment, base_url: str | None = None) -> "Endpoint":
-        # Imported at the first call, which keeps aiohttp out of the import of whoever routes nothing.
-        from shared.providers.endpoint import Endpoint
-
-        key = (deployment.provider.name, deployment.key, base_url or deployment.provider.base_url)
-        if key not in self._endpoints:
-            self._endpoints[key] = Endpoint(self._credentials[key[:2]], base_url)
-        return self._endpoints[key]

@@ -15,9 +15,10 @@ import shared.providers.endpoint  # noqa: F401 - takes its time when first impor
 from shared.providers.catalog import Catalog, Models
 from shared.providers.failures import UpstreamFailure
 from shared.providers.load import load_credentials
+from shared.routing.answers import Streaming
 from shared.routing.patience import Patience
 from shared.routing.route import Route, chat_route
-from shared.routing.router import Router, Streaming
+from shared.routing.router import Router
 from tests.contract.upstream import Reply, StreamReply, Upstream, as_events, running_upstream, transcript
 
 PROVIDER = """
