@@ -49,6 +49,7 @@ class Valkey:
         """
         self._timeout = timeout_ms / 1000
         self._probe: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Timeout] = set()
         self._turn = asyncio.Semaphore(_CALLS_AT_ONCE)
         options: dict[str, Any] = {
             "socket_connect_timeout": _CONNECT_SECONDS,
@@ -84,19 +85,34 @@ class Valkey:
         if self._probe is not None:
             return None
         try:
-            async with asyncio.timeout(seconds):
-                return await operation(self._client)
+            async with asyncio.timeout(seconds) as limit:
+                self._under_way.add(limit)
+                try:
+                    return await operation(self._client)
+                finally:
+                    self._under_way.discard(limit)
         except ResponseError:
             # It is there and refuses: a mistake of ours, or memory it has not. No question fails for that.
             _log.exception("Valkey refuses a command")
             return None
-        except _FAILURES as error:
-            if isinstance(error, TimeoutError) and isinstance(self._client, PipelinedRedis):
-                # Answers that are overdue would go to nobody, with all that come behind them.
-                self._client.hang_up()
-            # Of all calls that fail in this moment, one begins to ask.
-            self._probe = self._probe or asyncio.create_task(self._until_it_answers())
+        except (*_FAILURES, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_closed(error):
+                raise
+            self._leave_alone()
             return None
+
+    def _leave_alone(self) -> None:
+        """Of all calls that fail in this moment, the first begins to ask, and the others wait no longer."""
+        if self._probe is not None:
+            return
+        self._probe = asyncio.create_task(self._until_it_answers())
+        now = asyncio.get_running_loop().time()
+        for limit in self._under_way:
+            if not limit.expired():
+                limit.reschedule(now)
+        if isinstance(self._client, PipelinedRedis):
+            # Answers that are overdue would go to nobody, with all that come behind them.
+            self._client.hang_up()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -107,12 +123,18 @@ class Valkey:
 
     async def _until_it_answers(self) -> None:
         back = False
+        # It must take a write: a node of a cluster that is not whole answers a ping.
         while not back:
             await asyncio.sleep(PROBE_SECONDS)
             with suppress(*_FAILURES):
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    back = bool(await self._client.ping())
+                    back = bool(await self._client.set("probe", 1, px=1000))
         self._probe = None
+
+
+def _is_closed(error: RuntimeError) -> bool:
+    """Whether it is uvloop's word for a connection that the other side has just closed."""
+    return "closed" in str(error)
 
 
 def _connect(url: str, cluster: bool, options: dict[str, Any]) -> Redis:
