@@ -43,6 +43,14 @@ test-integration: $(STAMP) ## real Valkey, PostgreSQL, S3/SQS endpoint and model
 test-browser: $(STAMP) ## the page in headless Chromium
 	$(BIN)/pytest tests/browser
 
+.PHONY: test-deployed
+test-deployed: $(STAMP) ## build, deploy to an emulator of AWS with IAM enforced, and use it
+	$(BIN)/pytest tests/deployed
+
+.PHONY: test-faults
+test-faults: $(STAMP) ## servers and processes killed, frozen and started again under load (7 minutes)
+	$(BIN)/pytest tests/faults
+
 .PHONY: check
 check: $(STAMP) ## formatting, lint, types, import rules, template
 	$(BIN)/ruff format --check .
@@ -50,8 +58,26 @@ check: $(STAMP) ## formatting, lint, types, import rules, template
 	$(BIN)/mypy
 	PYTHONPATH=functions:. $(BIN)/lint-imports
 	$(BIN)/python infra/requirements.py --check
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml infra/*.yaml
 	$(BIN)/sam validate --lint --region us-east-1
+
+# An environment of its own: these tools pin much that Weir uses.
+AUDIT := .tools/security
+$(AUDIT)/.installed: infra/security/requirements.txt $(STAMP)
+	@mkdir -p .tools && $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(AUDIT)
+	@$(BIN)/uv pip install --quiet --python $(AUDIT)/bin/python --requirements infra/security/requirements.txt
+	@touch $@
+
+# Detectors of what only looks like a secret are off: events and tests are full of it, and of made-up passwords.
+SECRETS := $(AUDIT)/bin/detect-secrets-hook --exclude-lines '@(.*\.)?example|//user:' --disable-plugin KeywordDetector \
+	--disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
+
+.PHONY: security
+security: $(AUDIT)/.installed ## templates, locked packages and secrets, looked through for what is not safe
+	$(AUDIT)/bin/checkov --config-file infra/security/checkov.yaml
+	@$(UV) export --quiet --frozen --no-emit-project --all-groups --no-hashes --output-file $(AUDIT)/lock.txt
+	$(AUDIT)/bin/python infra/security/audit.py $(AUDIT)/lock.txt
+	git ls-files -z ':!uv.lock' ':!*/requirements*.txt' | xargs -0 $(SECRETS)
 
 .PHONY: format
 format: $(STAMP) ## format and mend what can be mended
@@ -69,7 +95,8 @@ build: $(STAMP) ## build functions and layers for AWS (ARCHITECTURE=arm64)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build ## build and deploy to AWS; asks for the parameters the first time
-	$(BIN)/sam deploy $$(test -f samconfig.toml && grep -q parameter_overrides samconfig.toml || echo --guided)
+	$(BIN)/sam deploy $$(grep -q parameter_overrides samconfig.toml || echo --guided) \
+	    $$(grep -q parameter_overrides samconfig.toml || echo --parameter-overrides Architecture=$(ARCHITECTURE))
 
 .PHONY: bench-import
 bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy
@@ -79,6 +106,10 @@ bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy
 bench-gateway: $(STAMP) ## what Weir adds to a call, beside LiteLLM and Portkey
 	$(BIN)/python -m bench.gateway
 
+.PHONY: bench-memory
+bench-memory: $(STAMP) ## memory of a chat process over 20,000 streamed requests
+	$(BIN)/python -m bench.memory
+
 .PHONY: bench-semantic
 bench-semantic: $(STAMP) ## semantic cache on labelled pairs: hits and wrong answers
 	$(BIN)/python -m bench.semantic
@@ -86,6 +117,26 @@ bench-semantic: $(STAMP) ## semantic cache on labelled pairs: hits and wrong ans
 .PHONY: bench-retrieval
 bench-retrieval: $(STAMP) ## retrieval quality on public sets
 	$(BIN)/python -m bench.retrieval
+
+.PHONY: bench-extraction
+bench-extraction: $(STAMP) ## main content of web pages beside trafilatura, by type of page
+	$(BIN)/python -m bench.extraction
+
+.PHONY: bench-scale
+bench-scale: $(STAMP) ## loading and searching a store of a million chunks
+	$(BIN)/python -m bench.scale
+
+.PHONY: bench-ingestion
+bench-ingestion: $(STAMP) ## parsing and chunking per format beside MarkItDown, and the memory of a long PDF
+	$(BIN)/python -m bench.ingestion
+
+.PHONY: bench-crawl
+bench-crawl: $(STAMP) ## pages a second of a crawl, beside Scrapy
+	$(BIN)/python -m bench.crawl
+
+.PHONY: bench-batch
+bench-batch: $(STAMP) ## a batch of 50,000 lines with faults and killed workers: calls, speed and memory
+	WEIR_TEST_BATCH_LINES=50000 $(BIN)/pytest tests/faults/batch -q
 
 .PHONY: clean
 clean: ## remove everything installed or built; data in .weir stays

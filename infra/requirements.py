@@ -1,10 +1,9 @@
-"""Exports the layers' requirements from the lock: pinned, hashed, and for the runtime alone.
+"""Exports the layers' requirements from the lock: pinned, hashed, and for Linux alone.
 
     python infra/requirements.py [--check]
 
 `shared/requirements.txt` holds what every function needs, `shared/requirements-documents.txt` what the
-dependency group `documents` adds to it. Markers are resolved here, for Python 3.13 on Linux, because pip
-would resolve them for the Python that runs it. `--check` writes nothing and fails when a file is stale.
+dependency group `documents` adds to it. `--check` writes nothing and fails when a file is stale.
 """
 
 import shutil
@@ -21,16 +20,16 @@ DOCUMENTS = ROOT / "shared" / "requirements-documents.txt"
 
 HEADER = "# Exported from uv.lock by infra/requirements.py; do not edit.\n"
 
-RUNTIME = {
+LINUX = {
     "implementation_name": "cpython",
-    "implementation_version": "3.13.0",
     "os_name": "posix",
     "platform_python_implementation": "CPython",
     "platform_system": "Linux",
-    "python_full_version": "3.13.0",
-    "python_version": "3.13",
     "sys_platform": "linux",
 }
+
+# The oldest Python that tests the layers, and the one that runs them in Lambda.
+PYTHONS = ("3.11.0", "3.13.0")
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,33 @@ class Pin:
         return " \\\n    ".join([self.requirement, *self.hashes]) + "\n"
 
 
-def parse(exported: str) -> dict[str, Pin]:
-    """Pins by package name, of `uv export`'s output, without those that the runtime does not need."""
-    pins: dict[str, Pin] = {}
+def parse(exported: str) -> dict[str, list[Pin]]:
+    """Pins by package name, of `uv export`'s output, without those that no runtime needs.
+
+    A package that is locked in two versions, for older and newer Pythons, has two pins.
+    """
+    pins: dict[str, list[Pin]] = {}
     for line in exported.replace("\\\n", " ").splitlines():
         if not line or line.lstrip().startswith("#"):
             continue
         specification, *hashes = line.split(" --hash=")
         requirement = Requirement(specification)
-        if requirement.marker is None or requirement.marker.evaluate(RUNTIME):
-            pins[requirement.name] = Pin(
-                f"{requirement.name}{requirement.specifier}",
-                tuple(f"--hash={value.strip()}" for value in hashes),
-            )
+        if _needed(requirement):
+            pin = Pin(specification.strip(), tuple(f"--hash={value.strip()}" for value in hashes))
+            pins.setdefault(requirement.name, []).append(pin)
     return pins
 
 
-def export(*selection: str) -> dict[str, Pin]:
+def _needed(requirement: Requirement) -> bool:
+    return requirement.marker is None or any(
+        requirement.marker.evaluate(
+            {**LINUX, "python_full_version": python, "python_version": python.rpartition(".")[0]}
+        )
+        for python in PYTHONS
+    )
+
+
+def export(*selection: str) -> dict[str, list[Pin]]:
     """The locked packages of one selection."""
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
     arguments = [uv, "export", "--quiet", "--frozen", "--no-emit-project", *selection]
@@ -73,7 +82,7 @@ def layers() -> dict[Path, str]:
     shared = export("--no-default-groups")
     documents = {name: pin for name, pin in export("--only-group", "documents").items() if name not in shared}
     return {
-        path: HEADER + "".join(str(pins[name]) for name in sorted(pins))
+        path: HEADER + "".join(str(pin) for name in sorted(pins) for pin in pins[name])
         for path, pins in ((SHARED, shared), (DOCUMENTS, documents))
     }
 

@@ -18,10 +18,19 @@ _MARK = _ENVIRONMENT / "installed.txt"
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Files, in PEM: a certificate for 127.0.0.1, signed by itself, and its key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class Cloud:
-    """Where the AWS services answer."""
+    """Where the AWS services answer, and the certificate that they show, if they speak HTTPS."""
 
     endpoint_url: str
+    certificate: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -36,11 +45,18 @@ class Cloud:
             # Nor may the user's own profiles lead elsewhere.
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            **({"AWS_CA_BUNDLE": str(self.certificate)} if self.certificate else {}),
         }
 
 
-async def start_cloud(directory: Path, launcher: Launcher) -> Cloud:
+async def start_cloud(directory: Path, launcher: Launcher, *, strict: Tls | None = None) -> Cloud:
     """Start services whose objects and, after a clean stop, queues and secrets are kept in `directory`.
+
+    Args:
+        directory: Where it keeps its data.
+        launcher: What runs it.
+        strict: As in AWS, functions are held to the policies of their roles, and all speak HTTPS, with this
+            certificate. The credentials of `Cloud` may do everything.
 
     Raises:
         LocalError: ministack is not there (`install_cloud`), or does not start.
@@ -51,10 +67,12 @@ async def start_cloud(directory: Path, launcher: Launcher) -> Cloud:
         Program(
             name="cloud",
             argv=[str(_ENVIRONMENT / "bin" / "ministack")],
-            environment=_environment(directory, port),
+            environment={**_environment(directory, port), **(_strictness(strict) if strict else {})},
         )
     )
     await child.ready(lambda: _listens(port))
+    if strict:
+        return Cloud(f"https://127.0.0.1:{port}", strict.certificate)
     return Cloud(f"http://127.0.0.1:{port}")
 
 
@@ -125,6 +143,18 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         "DOCKER_HOST": "unix:///nonexistent",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+def _strictness(tls: Tls) -> dict[str, str]:
+    return {
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(tls.certificate),
+        "MINISTACK_SSL_KEY": str(tls.key),
+        # Functions inherit these.
+        "AWS_CA_BUNDLE": str(tls.certificate),
+        "SSL_CERT_FILE": str(tls.certificate),
     }
 
 

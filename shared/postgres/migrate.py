@@ -9,6 +9,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do, as long as every migrator takes the same lock.
 _LOCK = 7_391_846
 
+# How long a migration waits for a table that is in use.
+_PATIENCE = "10s"
+
 
 async def migrate(owner_url: str) -> list[str]:
     """Bring the schema up to date and return the names of the files applied now.
@@ -21,6 +24,8 @@ async def migrate(owner_url: str) -> list[str]:
     """
     async with await AsyncConnection.connect(owner_url) as connection:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        # Whoever waits for a table makes all others wait behind: better to fail than to stop what serves.
+        await connection.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations"
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"

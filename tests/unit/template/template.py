@@ -18,6 +18,7 @@ REGION = "eu-central-1"
 
 PARAMETERS = {
     "DatabaseSecretArn": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:weir/database-a1b2c3",
+    "OwnerSecretArn": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:weir/owner-d4e5f6",
     "ValkeyUrl": "rediss://valkey.example:6379",
 }
 
@@ -104,12 +105,12 @@ def _reference(name: str) -> str:
 
 
 @cache
-def transformed() -> dict[str, Any]:
-    """The CloudFormation template that SAM makes of it."""
+def transformed(**parameters: str) -> dict[str, Any]:
+    """The CloudFormation template that SAM makes of it, with some parameters other than usual."""
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
         translator = Translator(_ManagedPolicies(), Parser())
         values = {name: parameter.get("Default", "") for name, parameter in template()["Parameters"].items()}
-        made: dict[str, Any] = translator.translate(_packaged(), values | PARAMETERS)
+        made: dict[str, Any] = translator.translate(_packaged(), values | PARAMETERS | parameters)
     return made
 
 

@@ -15,6 +15,7 @@ from tests.unit.template.runtime import settings_of
 from tests.unit.template.template import (
     ROOT,
     Function,
+    environment,
     functions,
     resources,
     template,
@@ -25,8 +26,8 @@ FUNCTIONS = functions()
 
 every_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.package)
 
-STREAMING = "/2021-11-15/functions/${ChatFunction.Arn}/response-streaming-invocations"
-BUFFERED = "/2015-03-31/functions/${ApiFunction.Arn}/invocations"
+STREAMING = "/2021-11-15/functions/${ChatFunctionAliaslive}/response-streaming-invocations"
+BUFFERED = "/2015-03-31/functions/${ApiFunctionAliaslive}/invocations"
 
 
 def integrations() -> dict[tuple[str, str], dict[str, Any]]:
@@ -111,6 +112,17 @@ def test_a_stream_may_last_as_long_as_its_function() -> None:
     assert completions["TimeoutInMillis"] == chat.properties["Timeout"] * 1000
 
 
+def test_a_request_ends_before_its_function_is_stopped() -> None:
+    """Time-out of Lambda: nothing after it runs, so an answer that is cut off by it would not be billed."""
+    bounded = [f for f in FUNCTIONS if "request_seconds" in settings_of(f).model_fields]
+    assert "chat" in {function.package for function in bounded}
+    for function in bounded:
+        usual = settings_of(function).model_fields["request_seconds"].default
+        seconds = float(environment(function).get("WEIR_REQUEST_SECONDS", usual))
+        # What is left is for the last words: settling, the log and the usage record.
+        assert seconds + 5 <= function.properties["Timeout"], function.package
+
+
 def work_queues() -> dict[str, dict[str, Any]]:
     return {
         name: queue
@@ -188,5 +200,6 @@ def test_the_bucket_is_closed_and_its_notifications_are_the_only_ones() -> None:
 
 def test_every_trigger_has_an_example_event() -> None:
     expected = {"api-request.json", "chat-request.json", "scheduler-cleanup.json"}
+    expected |= {"cloudformation-schema.json"}
     expected |= {"sqs-ingestion-s3.json", "sqs-ingestion-file.json", "sqs-scraping.json", "sqs-usage.json"}
     assert {path.name for path in Path(ROOT, "events").glob("*.json")} == expected
