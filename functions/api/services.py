@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from api.settings import ApiSettings, LimitSettings
+from api.settings import ApiSettings, LimitSettings, SearchSettings
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database, open_valkey
@@ -16,37 +16,61 @@ from shared.limits.keys import Caller
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
+from shared.routing.asking import RoutedModel
 from shared.routing.embeddings import Payer, RoutedEmbedder
 from shared.routing.router import Router
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
+from shared.websocket.tickets import Tickets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Connections, and what a deployment decides.
 
-    `embedding_model` is that of stores which name none; `objects_origin` is where presigned URLs point to.
+    `embedding_model` is that of stores which name none; `page_origins` are where the page may
+    connect to: presigned URLs, and the WebSocket API if there is one.
     """
 
     database: Database
     objects: Objects
     ingestion: Queue
     scraping: Queue
+    batches: Queue
     keyring: KeyRing
+    tickets: Tickets
     limiter: Limiter
     models: Models
     router: Router
     outbox: UsageOutbox
     embedding_model: str
-    objects_origin: str
+    page_origins: tuple[str, ...]
+    websocket_url: str
     limits: LimitSettings
+    search: SearchSettings
+    replica: Database | None
     clock: Callable[[], datetime]
+
+    def asked_model(self, caller: Caller, model: str) -> RoutedModel | None:
+        """A chat model that helps a caller's search, at the caller's cost; `None` if none is set."""
+        if not model:
+            return None
+        payer = Payer.of(caller, "/v1/vector_stores/search")
+        return RoutedModel(
+            self.models,
+            self.router,
+            self.outbox,
+            payer,
+            self.clock,
+            model=model,
+            seconds=self.search.search_model_seconds,
+            limiter=self.limiter,
+        )
 
     def embedder(self, caller: Caller) -> RoutedEmbedder:
         """Embeds a caller's query, at the caller's cost."""
-        payer = Payer(caller.tenant_id, caller.key_id, "/v1/vector_stores/search")
-        return RoutedEmbedder(self.models, self.router, self.outbox, payer, self.clock)
+        payer = Payer.of(caller, "/v1/vector_stores/search")
+        return RoutedEmbedder(self.models, self.router, self.outbox, payer, self.clock, limiter=self.limiter)
 
 
 @asynccontextmanager
@@ -66,16 +90,32 @@ async def open_services(
             objects=objects,
             ingestion=Queue(settings.ingestion_queue_url),
             scraping=Queue(settings.scraping_queue_url),
+            batches=Queue(settings.batch_queue_url),
             keyring=KeyRing(database, valkey),
+            tickets=Tickets(valkey),
             limiter=Limiter(valkey, database),
             models=upstreams.models,
             router=upstreams.router,
             outbox=outbox,
             embedding_model=settings.embedding_model,
-            objects_origin=_origin(await objects.presign_put("any", "text/plain", 1)),
+            page_origins=tuple(
+                _origin(url)
+                for url in (await objects.presign_put("any", "text/plain", 1), settings.websocket_url)
+                if url
+            ),
+            websocket_url=settings.websocket_url,
             limits=settings,
+            search=settings,
+            replica=await _replica(stack, settings),
             clock=clock,
         )
+
+
+async def _replica(stack: AsyncExitStack, settings: ApiSettings) -> Database | None:
+    if not settings.database_reader_secret:
+        return None
+    reader = settings.model_copy(update={"database_secret": settings.database_reader_secret})
+    return await stack.enter_async_context(open_database(reader))
 
 
 def _origin(url: str) -> str:

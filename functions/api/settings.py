@@ -1,8 +1,9 @@
 """What this function reads from its environment."""
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from shared.settings import (
+    BatchQueueSettings,
     CatalogSettings,
     DatabaseSettings,
     EmbeddingSettings,
@@ -27,7 +28,7 @@ class LimitSettings(Settings):
     json_limit_bytes: PositiveInt = _MB
     upload_limit_bytes: PositiveInt = 4 * _MB
     download_limit_bytes: PositiveInt = 4 * _MB
-    file_limit_bytes: PositiveInt = 512 * _MB
+    file_limit_bytes: PositiveInt = 2048 * _MB
     presigned_seconds: PositiveInt = 3600
     attach_limit: PositiveInt = 500
     query_limit_chars: PositiveInt = 8192
@@ -37,6 +38,20 @@ class LimitSettings(Settings):
     usage_limit_days: PositiveInt = 366
 
 
+class SearchSettings(Settings):
+    """What search may use besides, each empty for none.
+
+    `rewrite_model` and `rerank_model` are chat models that rewrite queries and rate passages, where a request
+    asks for it; `search_model_seconds` is how long either may take. `database_reader_secret` names a secret
+    with the URL of a read replica: searches go there as soon as it has what the store has.
+    """
+
+    rewrite_model: str = ""
+    rerank_model: str = ""
+    search_model_seconds: PositiveFloat = 10.0
+    database_reader_secret: str = ""
+
+
 class ApiSettings(
     DatabaseSettings,
     ValkeySettings,
@@ -44,8 +59,12 @@ class ApiSettings(
     CatalogSettings,
     IngestionQueueSettings,
     ScrapingQueueSettings,
+    BatchQueueSettings,
     UsageQueueSettings,
     EmbeddingSettings,
     LimitSettings,
+    SearchSettings,
 ):
-    """Everything the API function is told."""
+    """Everything the API function is told. `websocket_url`: where clients connect to; empty: nowhere."""
+
+    websocket_url: str = ""

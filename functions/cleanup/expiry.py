@@ -7,6 +7,7 @@ is cut off, do no harm.
 from datetime import datetime
 
 from shared.aws.objects import Objects
+from shared.batch.stalled import delete_ended
 from shared.errors import NotFoundError
 from shared.knowledge.deletion import delete_file
 from shared.knowledge.stores import delete_store
@@ -37,6 +38,12 @@ async def delete_expired_files(
         )
         file_ids = [row["file_id"] for row in await cursor.fetchall()]
     return await _delete_files(database, objects, tenant_id, file_ids)
+
+
+async def delete_ended_batches(database: Database, tenant_id: str, *, before: datetime, limit: int) -> int:
+    """Forget batches that ended before `before`; their files stay."""
+    async with database.tenant(tenant_id) as connection:
+        return await delete_ended(connection, before=before, limit=limit)
 
 
 async def delete_expired_stores(database: Database, tenant_id: str, *, now: datetime, limit: int) -> int:

@@ -54,6 +54,7 @@ def _cleaner(database: Database) -> Cleaner:
         objects=Objects(_settings.bucket),
         ingestion=Queue(_settings.ingestion_queue_url),
         scraping=Queue(_settings.scraping_queue_url),
+        batches=Queue(_settings.batch_queue_url),
         rules=_settings,
         log=_log,
     )

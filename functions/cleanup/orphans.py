@@ -7,8 +7,12 @@ from datetime import datetime
 from shared.aws.objects import ObjectInfo, Objects
 from shared.postgres.database import Database
 
-# Keys that belong to a file, after the tenant: `files/<file>/<name>` and `texts/<file>.md`.
-_KEY = re.compile(r"(?:files/([^/]+)/[^/]+|texts/([^/]+)\.md)")
+# Keys that belong to a file, after the tenant: `files/<file>/<name>`, `texts/<file>.md` and, of a part,
+# `texts/<file>/<digest>/<part>.md`.
+_KEY = re.compile(r"(?:files/([^/]+)/[^/]+|texts/([^/]+?)(?:/[0-9a-f]{16}/\d+)?\.md)")
+
+# The text of a part, in a bucket's key: of bytes that may not be the file's any more.
+_PART = re.compile(r"/([0-9a-f]{16})/\d+\.md$")
 
 # DeleteObjects takes as many keys at once.
 _BATCH = 1000
@@ -56,7 +60,23 @@ async def _without_record(database: Database, tenant_id: str, keys: Sequence[str
             "SELECT file_id FROM files WHERE file_id = ANY(%s)", (list(set(owners.values())),)
         )
         known = {row["file_id"] for row in await cursor.fetchall()}
-    return [key for key, owner in owners.items() if owner not in known]
+        cursor = await connection.execute(
+            "SELECT DISTINCT file_id, left(content_sha256, 16) AS digest FROM ingestion_plans"
+            " WHERE file_id = ANY(%s)",
+            (list(known),),
+        )
+        read_in_parts = {(row["file_id"], row["digest"]) for row in await cursor.fetchall()}
+    return [
+        key
+        for key, owner in owners.items()
+        if owner not in known or ((digest := _digest(key)) and (owner, digest) not in read_in_parts)
+    ]
+
+
+def _digest(key: str) -> str | None:
+    """What the text of a part was made of; `None` for other keys."""
+    match = _PART.search(key)
+    return None if match is None else match[1]
 
 
 def owning_file(tenant_id: str, key: str) -> str | None:

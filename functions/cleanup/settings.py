@@ -3,6 +3,7 @@
 from pydantic import PositiveInt
 
 from shared.settings import (
+    BatchQueueSettings,
     DatabaseSettings,
     IngestionQueueSettings,
     ScrapingQueueSettings,
@@ -27,9 +28,15 @@ class RuleSettings(Settings):
     orphan_after_seconds: PositiveInt = 24 * _HOUR
     upload_after_seconds: PositiveInt = 24 * _HOUR
     stuck_after_seconds: PositiveInt = _HOUR
+    batch_kept_seconds: PositiveInt = 30 * 24 * _HOUR
 
 
 class CleanupSettings(
-    DatabaseSettings, StorageSettings, IngestionQueueSettings, ScrapingQueueSettings, RuleSettings
+    DatabaseSettings,
+    StorageSettings,
+    IngestionQueueSettings,
+    ScrapingQueueSettings,
+    BatchQueueSettings,
+    RuleSettings,
 ):
     """Settings of the cleanup function."""

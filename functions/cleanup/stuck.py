@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
+from shared.batch.stalled import stalled_messages
 from shared.errors import NotFoundError
 from shared.files.records import mark_uploaded
 from shared.knowledge.messages import IngestFile
 from shared.knowledge.uploads import waiting_jobs
 from shared.postgres.database import Connection, Database
-from shared.web.frontier import stalled_pages
+from shared.web.stalled import stalled_work
 
 
 async def resend_files(
@@ -29,9 +30,19 @@ async def resend_files(
 async def resend_pages(
     database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
 ) -> int:
-    """Send pages to scraping again that are queued or running with nobody at them."""
+    """Send to scraping again pages and webhooks that wait with nobody at them."""
     async with database.tenant(tenant_id) as connection:
-        messages = await stalled_pages(connection, idle=idle, limit=limit)
+        messages = await stalled_work(connection, idle=idle, limit=limit)
+    await queue.send(messages)
+    return len(messages)
+
+
+async def resend_batches(
+    database: Database, queue: Queue, tenant_id: str, *, now: datetime, idle: timedelta, limit: int
+) -> int:
+    """Send again what batches that have not ended may wait for."""
+    async with database.tenant(tenant_id) as connection:
+        messages = await stalled_messages(connection, tenant_id, before=now - idle, now=now, limit=limit)
     await queue.send(messages)
     return len(messages)
 

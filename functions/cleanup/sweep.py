@@ -3,14 +3,23 @@
 import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cleanup.expiry import delete_abandoned_uploads, delete_expired_files, delete_expired_stores
+from cleanup.backlog import Backlog, read_backlog
+from cleanup.expiry import (
+    delete_abandoned_uploads,
+    delete_ended_batches,
+    delete_expired_files,
+    delete_expired_stores,
+)
+from cleanup.maintenance import vacuum
 from cleanup.orphans import delete_orphans
+from cleanup.recrawls import start_scheduled
 from cleanup.settings import RuleSettings
-from cleanup.stuck import notice_uploads, resend_files, resend_pages
+from cleanup.stuck import notice_uploads, resend_batches, resend_files, resend_pages
+from cleanup.unfinished import remove_abandoned, resend_changes, resend_parts
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.cache.semantic_store import delete_expired
@@ -25,7 +34,13 @@ Kind = Literal[
     "expired_stores",
     "expired_answers",
     "resent_files",
+    "resent_parts",
+    "resent_model_changes",
+    "abandoned_versions",
     "resent_pages",
+    "resent_batches",
+    "ended_batches",
+    "scheduled_pages",
     "orphaned_objects",
 ]
 Chore = Callable[[str], Awaitable[int]]
@@ -41,15 +56,25 @@ class Sweep:
     expired_stores: int = 0
     expired_answers: int = 0
     resent_files: int = 0
+    resent_parts: int = 0
+    resent_model_changes: int = 0
+    abandoned_versions: int = 0
     resent_pages: int = 0
+    resent_batches: int = 0
+    ended_batches: int = 0
+    scheduled_pages: int = 0
     orphaned_objects: int = 0
     failures: int = 0
     tenants: int = 0
     tenants_left: int = 0
+    vacuumed_tables: int = 0
+    backlog: Backlog = field(default_factory=Backlog)
 
     def counts(self) -> dict[str, int]:
-        """Every count by its name."""
-        return asdict(self)
+        """Every count by its name, those of the backlog as `backlog_...`."""
+        counts = asdict(self)
+        backlog = counts.pop("backlog")
+        return counts | {f"backlog_{name}": value for name, value in backlog.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +85,7 @@ class Cleaner:
     objects: Objects
     ingestion: Queue
     scraping: Queue
+    batches: Queue
     rules: RuleSettings
     log: Logger
 
@@ -74,12 +100,15 @@ class Cleaner:
         chores = self._chores(now)
         waiting = in_turn(await self._tenants(), run_id)
         done: Counter[str] = Counter()
+        backlog = Backlog()
         while waiting and has_time():
             tenant_id = waiting.pop()
             for kind, chore in chores.items():
                 done.update(await self._do(kind, chore, tenant_id))
+            backlog = backlog.joined(await read_backlog(self.database, tenant_id))
             done["tenants"] += 1
-        return Sweep(**done, tenants_left=len(waiting))
+        done["vacuumed_tables"] = await vacuum(self.database, has_time) if has_time() else 0
+        return Sweep(**done, tenants_left=len(waiting), backlog=backlog)
 
     async def _tenants(self) -> list[str]:
         async with self.database.anonymous() as connection:
@@ -101,6 +130,7 @@ class Cleaner:
         rules, database, objects = self.rules, self.database, self.objects
         limit, idle = rules.cleanup_limit, timedelta(seconds=rules.stuck_after_seconds)
         given_up = now - timedelta(seconds=rules.upload_after_seconds)
+        forgotten = now - timedelta(seconds=rules.batch_kept_seconds)
         orphaned = now - timedelta(seconds=rules.orphan_after_seconds)
         return {
             "noticed_uploads": lambda tenant_id: notice_uploads(
@@ -121,8 +151,24 @@ class Cleaner:
             "resent_files": lambda tenant_id: resend_files(
                 database, self.ingestion, tenant_id, idle=idle, limit=limit
             ),
+            "resent_parts": lambda tenant_id: resend_parts(
+                database, self.ingestion, tenant_id, idle=idle, limit=limit
+            ),
+            "resent_model_changes": lambda tenant_id: resend_changes(
+                database, self.ingestion, tenant_id, idle=idle, limit=limit
+            ),
+            "abandoned_versions": lambda tenant_id: remove_abandoned(database, tenant_id, limit=limit),
             "resent_pages": lambda tenant_id: resend_pages(
                 database, self.scraping, tenant_id, idle=idle, limit=limit
+            ),
+            "scheduled_pages": lambda tenant_id: start_scheduled(
+                database, self.scraping, tenant_id, now=now, limit=limit
+            ),
+            "resent_batches": lambda tenant_id: resend_batches(
+                database, self.batches, tenant_id, now=now, idle=idle, limit=limit
+            ),
+            "ended_batches": lambda tenant_id: delete_ended_batches(
+                database, tenant_id, before=forgotten, limit=limit
             ),
             "orphaned_objects": lambda tenant_id: delete_orphans(
                 database, objects, tenant_id, before=orphaned, limit=rules.orphan_scan_limit

@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from connections.opening import open_routes
 from connections.routes import Routes
-from connections.settings import ConnectionSettings
+from connections.settings import ConnectionsSettings
 from shared.errors import WeirError
 from shared.telemetry import logger
 
-_settings = ConnectionSettings()
+_settings = ConnectionsSettings()
 _log = logger("connections", _settings.log_level)
 _loop = asyncio.new_event_loop()
 _resources = AsyncExitStack()

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from connections.routes import Routes
-from connections.settings import ConnectionSettings
+from connections.settings import ConnectionsSettings
 from shared.aws.management_api import ManagementApi
 from shared.aws.queues import Queue
 from shared.connections import open_database, open_valkey
@@ -17,7 +17,7 @@ from shared.websocket.turns import Turns
 
 @asynccontextmanager
 async def open_routes(
-    settings: ConnectionSettings, *, clock: Callable[[], datetime]
+    settings: ConnectionsSettings, *, clock: Callable[[], datetime]
 ) -> AsyncIterator[Routes]:
     """The routes as the settings say; their connections are closed at the end."""
     async with AsyncExitStack() as stack:

@@ -5,7 +5,7 @@ from pydantic import PositiveInt
 from shared.settings import DatabaseSettings, ValkeySettings, WebSocketSettings
 
 
-class ConnectionSettings(DatabaseSettings, ValkeySettings, WebSocketSettings):
+class ConnectionsSettings(DatabaseSettings, ValkeySettings, WebSocketSettings):
     """`turns_queue_url`: the queue that the workers read."""
 
     turns_queue_url: str

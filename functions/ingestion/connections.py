@@ -11,11 +11,14 @@ from ingestion.worker import Worker
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database
-from shared.knowledge.ingest import Ingestion
+from shared.documents.sandbox import Sandbox
+from shared.knowledge.embedding import Embedding
+from shared.knowledge.means import Means
+from shared.knowledge.reading import Reading
 from shared.ledger.outbox import UsageOutbox
 from shared.routing.embeddings import Payer, RoutedEmbedder
 from shared.routing.upstreams import open_upstreams
-from shared.telemetry import Logger
+from shared.telemetry import Logger, MetricUnit
 
 # Files are ingested at the cost of their tenant, not of the key that uploaded them: it may be gone by then.
 _KEY = "ingestion"
@@ -26,23 +29,32 @@ async def open_worker(
     settings: IngestionSettings, *, clock: Callable[[], datetime], log: Logger, metrics: Metrics
 ) -> AsyncIterator[Worker]:
     """A worker as the settings say; its connections are closed at the end."""
-    objects, queue = Objects(settings.bucket), Queue(settings.ingestion_queue_url)
+    objects, limits = Objects(settings.bucket), settings.limits
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         upstreams = await stack.enter_async_context(open_upstreams(settings))
         outbox = UsageOutbox(Queue(settings.usage_queue_url), "inline", log)
         stack.push_async_callback(outbox.close)
+        sandbox = await stack.enter_async_context(Sandbox())
 
         def embedder_of(tenant_id: str) -> RoutedEmbedder:
             payer = Payer(tenant_id, _KEY, "ingestion")
             return RoutedEmbedder(upstreams.models, upstreams.router, outbox, payer, clock)
 
-        ingestion = Ingestion(database, objects, embedder_of, limits=settings.limits, clock=clock, log=log)
-        yield Worker(
+        means = Means(
             database=database,
             objects=objects,
-            queue=queue,
-            ingestion=ingestion,
+            queue=Queue(settings.ingestion_queue_url),
+            reading=Reading(objects=objects, parser=sandbox, max_bytes=limits.max_bytes),
+            embedding=Embedding(
+                database=database,
+                embedder_of=embedder_of,
+                batch=limits.embedding_batch,
+                calls=limits.embedding_calls,
+            ),
+            limits=limits,
+            clock=clock,
+            count=lambda name, value: metrics.add_metric(name, MetricUnit.Count, value),
             log=log,
-            metrics=metrics,
         )
+        yield Worker(means, metrics)

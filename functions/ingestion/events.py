@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from shared.knowledge.messages import IngestFile
+from shared.knowledge.messages import IngestFile, IngestPart, ReembedStore
 
 
 class MalformedMessageError(Exception):
@@ -39,7 +39,7 @@ class UploadedObject:
     key: str
 
 
-Message = IngestFile | ObjectsCreated | ConnectionTest
+Message = IngestFile | IngestPart | ReembedStore | ObjectsCreated | ConnectionTest
 
 
 class _Object(BaseModel):
@@ -64,7 +64,8 @@ class _Test(BaseModel):
     event: Literal["s3:TestEvent"] = Field(alias="Event")
 
 
-_BODY: TypeAdapter[IngestFile | _Notification | _Test] = TypeAdapter(IngestFile | _Notification | _Test)
+_Body = IngestFile | IngestPart | ReembedStore | _Notification | _Test
+_BODY: TypeAdapter[_Body] = TypeAdapter(_Body)
 
 _UPLOAD = re.compile(r"(?P<tenant_id>[^/]+)/files/(?P<file_id>[^/]+)/[^/]+")
 
@@ -77,7 +78,7 @@ def parse_message(body: str) -> Message:
     """
     try:
         match _BODY.validate_json(body):
-            case IngestFile() as job:
+            case IngestFile() | IngestPart() | ReembedStore() as job:
                 return job
             case _Test():
                 return ConnectionTest()

@@ -19,7 +19,7 @@ from ingestion.connections import open_worker
 from ingestion.settings import IngestionSettings
 from ingestion.worker import Worker
 from shared.aws.batch import process_batch
-from shared.knowledge.ingest import JobBusyError
+from shared.knowledge.means import JobBusyError
 from shared.telemetry import MetricUnit, logger, metrics
 
 _settings = IngestionSettings()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import PositiveInt
 
-from shared.knowledge.ingest import IngestionLimits
+from shared.knowledge.means import IngestionLimits
 from shared.settings import (
     CatalogSettings,
     DatabaseSettings,
@@ -24,7 +24,7 @@ class JobSettings(Settings):
 
     ingestion_lease_seconds: PositiveInt = 60
     ingestion_attempts: PositiveInt = 4
-    ingestion_file_bytes: PositiveInt = 512 * 2**20
+    ingestion_file_bytes: PositiveInt = 2 * 2**30
 
     @property
     def limits(self) -> IngestionLimits:

@@ -1,6 +1,5 @@
 """The worker with its connections, which live as long as the process."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -8,14 +7,22 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics
 
+from scraping.reading import Reader
+from scraping.reporting import Reporter
 from scraping.settings import ScrapingSettings
+from scraping.visiting import Visitor
 from scraping.worker import Worker
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database, open_valkey
+from shared.valkey.client import Valkey
+from shared.web.admission import Admission
 from shared.web.fetch import Fetcher, FetchLimits
-from shared.web.politeness import HostClock
+from shared.web.politeness import Pace, Politeness
 from shared.web.robots import Robots
+
+# Seconds that a turn at a host lasts beyond the fetch, before it is taken from a worker that died.
+_TURN_MARGIN = 10
 
 
 @asynccontextmanager
@@ -23,29 +30,56 @@ async def open_worker(
     settings: ScrapingSettings, *, now: Callable[[], datetime], log: Logger, metrics: Metrics
 ) -> AsyncIterator[Worker]:
     """A worker as the settings say; its connections are closed at the end."""
-    limits = FetchLimits(max_bytes=settings.crawler_page_bytes, seconds=settings.crawler_page_seconds)
-    fetcher = Fetcher(
-        user_agent=settings.crawler_user_agent,
-        permitted_hosts=settings.crawler_permitted_hosts,
-        limits=limits,
-    )
-    product = settings.crawler_user_agent.partition("/")[0]
+    queue = Queue(settings.scraping_queue_url)
+    rendering = Queue(settings.rendering_queue_url) if settings.rendering_queue_url else None
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         valkey = await stack.enter_async_context(open_valkey(settings))
-        stack.push_async_callback(fetcher.close)
-        yield Worker(
+        fetcher = await stack.enter_async_context(_fetcher(settings))
+        reader = Reader(
             database=database,
             objects=Objects(settings.bucket),
-            queue=Queue(settings.scraping_queue_url),
-            fetcher=fetcher,
-            robots=Robots(fetcher, valkey, product=product),
-            clock=HostClock(time.monotonic),
-            product=product,
-            delay=settings.crawler_delay_seconds,
+            visitor=_visitor(settings, fetcher, valkey, now),
+            product=settings.crawler_product,
+            renders=rendering is not None,
+            now=now,
+        )
+        reporter = Reporter(
+            database=database,
+            queue=queue,
+            user_agent=settings.crawler_agent,
+            permitted_hosts=settings.crawler_permitted_hosts,
+            now=now,
+            log=log,
+        )
+        yield Worker(
+            database=database,
+            queue=queue,
+            rendering=rendering,
+            reader=reader,
+            reporter=reporter,
             attempts=settings.crawler_page_attempts,
             lease=timedelta(seconds=settings.crawler_lease_seconds),
             now=now,
             log=log,
             metrics=metrics,
         )
+
+
+def _fetcher(settings: ScrapingSettings) -> Fetcher:
+    return Fetcher(
+        user_agent=settings.crawler_agent,
+        permitted_hosts=settings.crawler_permitted_hosts,
+        limits=FetchLimits(max_bytes=settings.crawler_page_bytes, seconds=settings.crawler_page_seconds),
+    )
+
+
+def _visitor(
+    settings: ScrapingSettings, fetcher: Fetcher, valkey: Valkey, now: Callable[[], datetime]
+) -> Visitor:
+    admission = Admission(
+        robots=Robots(fetcher, valkey, product=settings.crawler_product),
+        politeness=Politeness(valkey, lease=settings.crawler_page_seconds + _TURN_MARGIN),
+        pace=Pace(delay=settings.crawler_delay_seconds, at_once=settings.crawler_host_requests),
+    )
+    return Visitor(fetcher=fetcher, admission=admission, now=now)

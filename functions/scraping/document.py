@@ -1,20 +1,26 @@
-"""What a fetched page becomes: a document to keep, or nothing, and the links on it."""
+"""What a fetched page becomes: a document to keep, or nothing, records, and the links on it."""
 
 import asyncio
+import hashlib
 import re
 from dataclasses import dataclass
 
 from shared.web.answer import Fetched, FetchRefusedError
+from shared.web.charset import decode
 from shared.web.extract import Page, extract
-from shared.web.media import HTML, filename, may_be_wanted, settle
+from shared.web.media import HTML, filename, settle
+from shared.web.records import Record, read_records
 from shared.web.robots import Directives, read_directives
-from shared.web.urls import same_site
+from shared.web.scrape_models import CrawlRules
+from shared.web.scripted import needs_script
+from shared.web.soft_errors import says_not_found
 
 # Longest value of an attribute that OpenAI takes.
 _ATTRIBUTE_LENGTH = 512
 _TITLE_LENGTH = 100
 
 _NOINDEX = "it asks not to be kept (noindex)"
+_NOT_FOUND = "it says that there is no such page"
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]+')
 
@@ -30,42 +36,62 @@ class Document:
     title: str | None
     attributes: dict[str, str | float | bool]
 
+    @property
+    def sha256(self) -> str:
+        """By which it is told that nothing has changed."""
+        return hashlib.sha256(self.body).hexdigest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Harvest:
-    """What a page gave. Without a `document`, `reason` says why; `links` stay in its site."""
+    """What a page gave. Without a `document`, `reason` says why.
+
+    `links` are all that may be followed, of any site. `withdrawn` says that the page is not to be kept any
+    more, if it was; `scripted`, that only a browser would show its text.
+    """
 
     document: Document | None = None
     reason: str | None = None
     links: tuple[str, ...] = ()
+    records: tuple[Record, ...] | None = None
+    simhash: int | None = None
+    withdrawn: bool = False
+    scripted: bool = False
 
 
-async def harvest(fetched: Fetched, *, product: str) -> Harvest:
+async def harvest(fetched: Fetched, *, product: str, rules: CrawlRules) -> Harvest:
     """Read what was fetched; HTML in a thread, because it takes the processor for a while.
 
     Raises:
         FetchRefusedError: It is neither a page nor a document.
+        BadSelectorError: The rules ask for records by a selector that is none.
     """
     media_type = settle(fetched.media_type, fetched.url, fetched.body)
     if media_type is None:
         raise FetchRefusedError(f"{fetched.media_type or 'an unnamed media type'} is not read")
     header = read_directives(fetched.robots, product)
-    if media_type != HTML:
-        return Harvest(reason=_NOINDEX) if header.noindex else Harvest(document=_file(fetched, media_type))
-    page = await asyncio.to_thread(
-        extract, fetched.body, url=fetched.url, charset=fetched.charset, product=product
-    )
-    return _harvest_page(fetched.url, page, header)
+    if media_type == HTML:
+        return await asyncio.to_thread(_harvest_page, fetched, header, product, rules)
+    if header.noindex:
+        return Harvest(reason=_NOINDEX, withdrawn=True)
+    return Harvest(document=_file(fetched, media_type))
 
 
-def _harvest_page(url: str, page: Page, header: Directives) -> Harvest:
-    followed = not (page.directives.nofollow or header.nofollow)
-    links = tuple(link for link in page.links if followed and same_site(link, url) and may_be_wanted(link))
+def _harvest_page(fetched: Fetched, header: Directives, product: str, rules: CrawlRules) -> Harvest:
+    page = extract(fetched.body, url=fetched.url, charset=fetched.charset, product=product)
+    links = () if page.directives.nofollow or header.nofollow else page.links
     if page.directives.noindex or header.noindex:
-        return Harvest(reason=_NOINDEX, links=links)
+        return Harvest(reason=_NOINDEX, links=links, withdrawn=True)
+    scripted = rules.render == "always" or needs_script(fetched.body, page.text or page.markdown)
+    if says_not_found(page.title, page.markdown) and not scripted:
+        return Harvest(reason=_NOT_FOUND, withdrawn=True)
+    records = None
+    if rules.records is not None:
+        records = read_records(decode(fetched.body, fetched.charset).text, rules.records, url=fetched.url)
     if not page.markdown:
-        return Harvest(reason="it has no text", links=links)
-    return Harvest(document=_markdown(url, page), links=links)
+        return Harvest(reason="it has no text", links=links, records=records, scripted=scripted)
+    document = _markdown(fetched.url, page)
+    return Harvest(document=document, links=links, records=records, simhash=page.simhash, scripted=scripted)
 
 
 def _markdown(url: str, page: Page) -> Document:

@@ -1,6 +1,6 @@
 """SQS: one URL -> fetched, cleaned, kept as a file that ingestion reads, its links queued in turn.
 
-Event: `{"Records": [{"messageId", "body": FetchPage as JSON, ...}]}`. A message that fails goes back alone,
+Event: `{"Records": [{"messageId", "body": ScrapeMessage as JSON}]}`. A message that fails goes back alone,
 and to the dead-letter queue after its tries; a page that cannot be had is no such failure: its row says why.
 """
 
@@ -19,7 +19,10 @@ from scraping.settings import ScrapingSettings
 from scraping.worker import Worker
 from shared.aws.batch import process_batch
 from shared.telemetry import MetricUnit, logger, metrics
-from shared.web.messages import FetchPage
+from shared.web.messages import parse_message
+
+# Most of the time of a page is waiting; what takes the processor is done in threads.
+_AT_ONCE = 10
 
 _settings = ScrapingSettings()
 _log = logger("scraping", _settings.log_level)
@@ -35,13 +38,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
 
     async def fetch(record: SQSRecord) -> None:
         try:
-            await worker.handle(FetchPage.model_validate_json(record.body))
+            await worker.handle(parse_message(record.body))
         except Exception:
             _log.exception("message goes back", extra={"message_id": record.message_id})
             raise
 
     _metrics.add_metric("PagesReceived", MetricUnit.Count, len(event["Records"]))
-    return process_batch(event, fetch, loop=_loop)
+    return process_batch(event, fetch, loop=_loop, concurrency=_AT_ONCE)
 
 
 @cache

@@ -18,11 +18,11 @@ from shared.aws.batch import process_batch
 from shared.telemetry import logger
 from shared.websocket.turn import Turn
 from turns.opening import open_worker
-from turns.settings import TurnSettings
+from turns.settings import TurnsSettings
 from turns.visibility import hidden
 from turns.worker import TurnBusyError, Worker
 
-_settings = TurnSettings()
+_settings = TurnsSettings()
 _log = logger("turns", _settings.log_level)
 _loop = asyncio.new_event_loop()
 _resources = AsyncExitStack()

@@ -8,13 +8,13 @@ from shared.aws.management_api import ManagementApi
 from shared.completion.opening import open_completion
 from shared.telemetry import Logger
 from shared.websocket.turns import Turns
-from turns.settings import TurnSettings
+from turns.settings import TurnsSettings
 from turns.worker import Worker
 
 
 @asynccontextmanager
 async def open_worker(
-    settings: TurnSettings, clock: Callable[[], datetime], log: Logger
+    settings: TurnsSettings, clock: Callable[[], datetime], log: Logger
 ) -> AsyncIterator[Worker]:
     """A worker as the settings say; its connections are closed at the end."""
     async with AsyncExitStack() as stack:

@@ -5,7 +5,7 @@ from pydantic import PositiveInt
 from shared.settings import CompletionSettings, WebSocketSettings
 
 
-class TurnSettings(CompletionSettings, WebSocketSettings):
+class TurnsSettings(CompletionSettings, WebSocketSettings):
     """`turns_queue_url`: the queue that it reads.
 
     `turn_lost_seconds`: a worker that gives no sign for so long is taken for dead, and another goes on.

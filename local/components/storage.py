@@ -20,6 +20,7 @@ class QueueUrls:
 
     ingestion: str
     scraping: str
+    rendering: str
     batch: str
     usage: str
     turns: str
@@ -42,6 +43,7 @@ class Deployment:
         return QueueUrls(
             ingestion=await self._queue(f"{prefix}-ingestion"),
             scraping=await self._queue(f"{prefix}-scraping"),
+            rendering=await self._queue(f"{prefix}-rendering"),
             batch=await self._queue(f"{prefix}-batch"),
             usage=await self._queue(f"{prefix}-usage"),
             turns=await self._queue(f"{prefix}-turns"),

@@ -15,7 +15,7 @@ from shared.aws.clients import call, client
 from shared.telemetry import logger
 from shared.websocket.turn import Turn
 from turns.opening import open_worker
-from turns.settings import TurnSettings
+from turns.settings import TurnsSettings
 from turns.visibility import hidden
 from turns.worker import TurnBusyError, Worker
 
@@ -30,7 +30,7 @@ _log = logger("turns")
 
 async def serve() -> None:
     """Answer turns until cancelled; those under way are given back to the queue."""
-    settings = TurnSettings()
+    settings = TurnsSettings()
     async with (
         open_worker(settings, lambda: datetime.now(UTC), _log) as worker,
         asyncio.TaskGroup() as tasks,
@@ -45,7 +45,7 @@ async def serve() -> None:
                 turn.add_done_callback(lambda _: places.release())
 
 
-async def _receive(settings: TurnSettings) -> list[Mapping[str, Any]]:
+async def _receive(settings: TurnsSettings) -> list[Mapping[str, Any]]:
     try:
         answer = await call(
             client("sqs").receive_message,
@@ -62,7 +62,7 @@ async def _receive(settings: TurnSettings) -> list[Mapping[str, Any]]:
     return list(answer.get("Messages", []))
 
 
-async def _answer(worker: Worker, settings: TurnSettings, message: Mapping[str, Any]) -> None:
+async def _answer(worker: Worker, settings: TurnsSettings, message: Mapping[str, Any]) -> None:
     queue_url, receipt = settings.turns_queue_url, message["ReceiptHandle"]
     try:
         async with hidden(queue_url, receipt, settings.turn_lost_seconds):

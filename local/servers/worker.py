@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+from botocore.exceptions import ClientError
+
 from local.events import failed_messages, sqs_event
 from local.lambda_function import TAKES_EVENTS, Handler, LambdaContext, leave, load
 from shared.aws.clients import client
@@ -108,12 +110,23 @@ class Worker:
         leave()
 
     def _settle(self, messages: Iterable[Message], failed: set[str]) -> None:
+        done = [
+            {"Id": str(place), "ReceiptHandle": message["ReceiptHandle"]}
+            for place, message in enumerate(messages)
+            if message["MessageId"] not in failed
+        ]
+        if done:
+            # A message that is another's now, because this function was late, stays; that is no error here.
+            self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=done)
         for message in messages:
             if message["MessageId"] not in failed:
-                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-            else:
-                deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
+                continue
+            deliveries = int(message["Attributes"]["ApproximateReceiveCount"])
+            try:
                 self._give_back(message, seconds=min(_BACKOFF**deliveries, _LONGEST_BACKOFF))
+            except ClientError as error:
+                # A function that hides its messages for a short while only may be late: it is another's now.
+                sys.stderr.write(f"a message could not be settled: {error}\n")
 
     def _give_back(self, message: Message, *, seconds: int) -> None:
         self._sqs.change_message_visibility(

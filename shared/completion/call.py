@@ -14,7 +14,9 @@ from shared.routing.route import Route
 RequestT = TypeVar("RequestT", ChatRequest, EmbeddingsRequest)
 
 # As the ledger names them.
-EndpointName = Literal["/v1/chat/completions", "/v1/embeddings"]
+EndpointName = Literal[
+    "/v1/chat/completions", "/v1/embeddings", "/v1/chat/completions#batch", "/v1/embeddings#batch"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Bytes to text: byte order mark, then the declared encoding, then UTF-8, then a guess."""
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -20,6 +21,8 @@ _TRUSTED: Final = ("gb", "euc", "uhc", "shift", "iso-2022", "koi8")
 _SAMPLE_BYTES: Final = 2**20
 _SHORT_BYTES: Final = 2**16
 _REPLACED_LIMIT: Final = 0.01
+_UTF16_SAMPLE: Final = 2**12
+_UTF16_ZEROS: Final = 0.5
 
 
 def decode(data: bytes, *, media_type: str | None = None, html: bool = False) -> str:
@@ -41,11 +44,46 @@ def decode(data: bytes, *, media_type: str | None = None, html: bool = False) ->
     label = http_content_type_encoding(media_type) or (html_body_declared_encoding(data) if html else None)
     if label and label.startswith(("utf-16", "utf-32")) and b"\x00" not in data:
         label = None  # half of all byte strings would pass; a page that says so in ASCII is none
+    label = label or unmarked_utf16(data)
     for candidate in _candidates(label):
         text = _strict(data, candidate)
         if text is not None:
             return text
     return _guess(data)
+
+
+def encoding_of(sample: bytes, *, media_type: str | None = None) -> str:
+    """The name of the encoding by which `decode` would read this sample of a larger file, cut anywhere."""
+    from w3lib.encoding import http_content_type_encoding, read_bom
+
+    encoding, _ = read_bom(sample)
+    if encoding is not None:
+        return encoding
+    label = http_content_type_encoding(media_type) or unmarked_utf16(sample)
+    for candidate in _candidates(label):
+        decoder = codecs.getincrementaldecoder(candidate)()
+        try:
+            decoder.decode(sample)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        return candidate
+    for guess in _guesses(sample[:_SAMPLE_BYTES]):
+        if _lenient(sample, guess) is not None:
+            return str(resolve(guess))
+    raise _undecodable("has an unknown or damaged encoding")
+
+
+def unmarked_utf16(data: bytes) -> str | None:
+    """UTF-16 without a byte order mark, told by the zeros that half of its bytes are in Latin text."""
+    sample = data[:_UTF16_SAMPLE]
+    half = len(sample) // 2
+    for zeros, other, name in (
+        (sample[1::2], sample[::2], "utf-16-le"),
+        (sample[::2], sample[1::2], "utf-16-be"),
+    ):
+        if half >= 2 and zeros.count(0) > _UTF16_ZEROS * half and not other.count(0):
+            return name
+    return None
 
 
 def _candidates(label: str | None) -> tuple[str, ...]:
@@ -96,13 +134,19 @@ def _looks_simplified_chinese(sample: bytes) -> bool:
 
 
 def _lenient(data: bytes, guess: str) -> str | None:
-    from w3lib.encoding import resolve_encoding
-
-    encoding = resolve_encoding(guess)
-    if encoding is None or not _CHARSETS.fullmatch(encoding):
+    encoding = resolve(guess)
+    if encoding is None:
         return None
     text = data.decode(encoding, errors="replace")
     return text if text.count("\ufffd") <= _REPLACED_LIMIT * len(text) else None
+
+
+def resolve(label: str) -> str | None:
+    """Python's name for the encoding that a label means; None for what is no encoding of documents."""
+    from w3lib.encoding import resolve_encoding
+
+    encoding = resolve_encoding(label)
+    return encoding if encoding is not None and _CHARSETS.fullmatch(encoding) else None
 
 
 def _undecodable(what: str) -> UnreadableDocumentError:

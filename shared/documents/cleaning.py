@@ -13,7 +13,7 @@ _INVISIBLE: Final = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _WIDE_SPACES: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
-_LINE_ENDS: Final = re.compile(r"[ \t]+(?=\n|$)")
+_LINE_ENDS: Final = re.compile(r"(?<![ \t])[ \t]++(?=\n|$)")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 _SPACES: Final = re.compile(r"\s+")
 

@@ -1,6 +1,6 @@
 """A parsed file: its clean text in Markdown, and the blocks that text is made of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,16 +21,24 @@ class UnreadableDocumentError(Exception):
         self.message: Final = message
 
 
+def invalid(message: str) -> UnreadableDocumentError:
+    """The error of a file of a kind that Weir reads, and that cannot be read all the same."""
+    return UnreadableDocumentError("invalid_file", message)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one file may cost. Going over any of them is an `invalid_file`; nothing is cut off in silence.
 
-    `decompressed_bytes` bounds the XML parts of a DOCX together, `compression_ratio` each that is over 1 MiB;
-    `rows` counts the records of a CSV, and `cells` is rows times the widest row; `text_characters` bounds
-    what any parser may return.
+    `decompressed_bytes` bounds the parts of a DOCX, PPTX, XLSX or EPUB together, but for worksheets, which
+    are read as a stream and have `streamed_bytes` each. It bounds the size of HTML, JSON and e-mail too: as
+    objects, these take some ten times that in memory. `compression_ratio` bounds each packed part over 1 MiB.
+    `rows` counts records, and `cells` what they hold together; `text_characters` bounds what any parser may
+    return. Of a file that is read in parts, `rows`, `cells` and `text_characters` bound each part.
     """
 
     decompressed_bytes: int = 64 * 2**20
+    streamed_bytes: int = 2**30
     compression_ratio: int = 200
     zip_entries: int = 10_000
     pages: int = 5_000
@@ -55,10 +63,15 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a parser returns. `parts` may be lazy, so that a limit stops the work early."""
+    """What a parser returns. `parts` may be lazy, so that a limit stops the work early.
+
+    `headings` stand above the first part; `scanned_pages` have no text that can be read.
+    """
 
     parts: Iterable[Part]
     title: str | None = None
+    headings: tuple["Block", ...] = ()
+    scanned_pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +99,22 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole file as clean Markdown, in blocks that do not overlap and leave out only white space."""
+    """A file, or a part of one, as clean Markdown, in blocks that do not overlap and leave out
+    only white space.
+
+    `headings` are those that a part of a file stands under from its beginning; `start` and `end` of them are
+    -1. `scanned_pages` are the pages of a PDF without text that can be read, in order.
+    """
 
     text: str
     blocks: tuple[Block, ...]
     title: str | None
     media_type: str
+    headings: tuple[Block, ...] = ()
+    scanned_pages: tuple[int, ...] = ()
 
 
-def assemble(content: Content, media_type: str, limits: Limits) -> Document:
+def assemble(content: Content, media_type: str, limits: Limits, *, may_be_empty: bool = False) -> Document:
     """Join the parts and give each its place. Raises `invalid_file` for no text, or too much of it."""
     pieces: list[str] = []
     blocks: list[Block] = []
@@ -103,9 +123,27 @@ def assemble(content: Content, media_type: str, limits: Limits) -> Document:
             raise too_much_text(limits)
         pieces += separator, block.text
         blocks.append(block)
-    if not blocks:
-        raise UnreadableDocumentError("invalid_file", "The file contains no text.")
-    return Document("".join(pieces), tuple(blocks), content.title, media_type)
+    if not blocks and not may_be_empty:
+        raise no_text(content.scanned_pages)
+    return Document(
+        "".join(pieces), tuple(blocks), content.title, media_type, content.headings, content.scanned_pages
+    )
+
+
+def no_text(scanned_pages: Sequence[int] = ()) -> UnreadableDocumentError:
+    """The error for a file without any text."""
+    if not scanned_pages:
+        return invalid("The file contains no text.")
+    message = (
+        "The PDF has no text layer: its pages are images, or their fonts do not say which characters they "
+        "show. Run OCR over it and upload the result."
+    )
+    return invalid(message)
+
+
+def first_heading(parts: Iterable[Part]) -> str | None:
+    """The words of the first heading of level 1."""
+    return next((part.text.lstrip("# ") for part in parts if part.level == 1), None)
 
 
 def too_much_text(limits: Limits) -> UnreadableDocumentError:
@@ -121,8 +159,7 @@ def _place(parts: Iterable[Part]) -> Iterator[tuple[Block, str]]:
     for part in parts:
         if not part.text.strip():
             continue
-        rows = last is not None and last.row is not None and part.row is not None
-        separator = "" if last is None else "\n" if rows else "\n\n"
+        separator = "" if last is None else "\n" if _is_line(last) and _is_line(part) else "\n\n"
         start, end = end + len(separator), end + len(separator) + len(part.text)
         block = Block(
             kind=part.kind,
@@ -136,3 +173,7 @@ def _place(parts: Iterable[Part]) -> Iterator[tuple[Block, str]]:
         )
         yield block, separator
         last = part
+
+
+def _is_line(part: Part) -> bool:
+    return part.row is not None and "\n" not in part.text

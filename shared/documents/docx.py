@@ -1,44 +1,44 @@
 """DOCX: headings, paragraphs, lists and tables, by the names of WordprocessingML (ECMA-376 part 1, 17)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from posixpath import dirname, join
 
 from lxml.etree import QName, _Element
 
 from shared.documents.cleaning import clean, clean_line
-from shared.documents.document import Content, Limits, Part
-from shared.documents.docx_package import Package
+from shared.documents.document import Content, Limits, Part, first_heading
 from shared.documents.docx_styles import Numbering, Styles, attribute, value
 from shared.documents.markdown_table import REPEATED_CHARACTERS, one_line, table_parts
+from shared.documents.package import Package
+from shared.documents.source import Source
 
 _TRANSPARENT = frozenset(("customXml", "ins", "moveTo", "sdt", "sdtContent", "smartTag"))
 _NO_TEXT = frozenset(("pPr", "rPr", "del", "moveFrom", "instrText", "delText", "Fallback", "rt"))
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
-def read_docx(data: bytes, limits: Limits) -> Content:
+def read_docx(source: Source, limits: Limits) -> Content:
     """Read a DOCX. Tracked deletions, comments, page headers and the table of contents are left out, and
     footnotes come last.
 
     The title is the paragraph in the style "Title", else the title in the file's properties, else the first
     heading of level 1. Raises `invalid_file` for a damaged, hostile or encrypted file.
     """
-    package = Package(data, limits)
-    styles = Styles(package.beside_main("styles.xml"))
-    reader = _Reader(styles, Numbering(package.beside_main("numbering.xml")))
-    body = package.main().find("{*}body")
+    with Package(source, limits, "DOCX") as package:
+        return _read(package)
+
+
+def _read(package: Package) -> Content:
+    main = package.main("word/document.xml")
+    root = package.xml(main)
+    if root is None:
+        raise package.damaged()
+    styles = Styles(package.xml(join(dirname(main), "styles.xml")))
+    reader = _Reader(styles, Numbering(package.xml(join(dirname(main), "numbering.xml"))))
+    body = root.find("{*}body")
     parts = list(reader.blocks(body)) if body is not None else []
-    parts += reader.footnotes(package.beside_main("footnotes.xml"))
-    return Content(parts=parts, title=reader.title or _property_title(package) or _first_heading(parts))
-
-
-def _property_title(package: Package) -> str | None:
-    properties = package.properties()
-    title = properties.findtext("{*}title") if properties is not None else None
-    return clean_line(title or "") or None
-
-
-def _first_heading(parts: Iterable[Part]) -> str | None:
-    return next((part.text.lstrip("# ") for part in parts if part.level == 1), None)
+    parts += reader.footnotes(package.xml(join(dirname(main), "footnotes.xml")))
+    return Content(parts=parts, title=reader.title or package.title() or first_heading(parts))
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from lxml.html import HtmlElement
 
 from shared.documents.charset import decode
 from shared.documents.cleaning import clean_code, clean_line
-from shared.documents.document import Content, Part, UnreadableDocumentError
+from shared.documents.document import Content, Part, invalid
 from shared.documents.html_blocks import html_blocks
 from shared.documents.html_main import main_part
 
@@ -53,7 +53,7 @@ def _parse(markup: str) -> HtmlElement | None:
         return None
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
         message = "The HTML is nested too deeply. Simplify it or save it as text."
-        raise UnreadableDocumentError("invalid_file", message)
+        raise invalid(message)
     return cast(HtmlElement, root)
 
 

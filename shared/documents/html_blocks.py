@@ -20,7 +20,7 @@ _CODE: Final = frozenset(("code", "kbd", "samp", "tt"))
 _SITE_MARKS: Final = frozenset(("headerlink", "mw-editsection", "noprint", "sr-only", "visually-hidden"))
 _LANGUAGE: Final = re.compile(r"\b(?:language|lang|highlight-source|highlight)-([\w+#]+)")
 _SPACES: Final = re.compile(r"\s+")
-_AROUND_BREAK: Final = re.compile(r" *\n *")
+_AROUND_BREAK: Final = re.compile(r"(?<! ) *+\n *")
 # Deeper than this, a page is broken or hostile: the rest is taken as plain text, and Python's stack holds.
 _DEPTH_LIMIT: Final = 80
 # A cell that spans rows or columns is written out for so many; in a table all together for so many times its

@@ -5,7 +5,7 @@ from typing import Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 # PDFium writes U+FFFE for a hyphen at the end of a line and leaves the line break out.
-_BROKEN: Final = re.compile("([^\\W\\d_]+)(?:\ufffe|-\n|\u00ad\n)([^\\W\\d_]+)")
+_BROKEN: Final = re.compile("(?<![^\\W\\d_])([^\\W\\d_]++)(?:\ufffe|-\n|\u00ad\n)([^\\W\\d_]+)")
 
 
 class Hyphenation:

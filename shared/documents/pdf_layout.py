@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 from typing import Final
@@ -26,7 +26,7 @@ _HEADING_CHARACTERS: Final = 160
 _HEADING_LINES: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
     """A line of text as it stands on its page. Positions and `size` are in points, y grows upwards.
 
@@ -45,28 +45,41 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Body:
-    """What is usual in this document: the size of its text and the distance of its lines, in sizes."""
+class Typography:
+    """What is usual in a document: size and weight of its text, the distance of its lines in sizes, and the
+    styles (size, bold) of its headings from the largest on: at one size bold goes first.
+    """
 
     size: float
     bold: bool
     pitch: float
+    headings: tuple[tuple[float, bool], ...] = ()
+
+    def level(self, line: Line) -> int | None:
+        """The level of a heading in that style, from 1 to 6."""
+        style = _style(line)
+        return min(self.headings.index(style) + 1, 6) if style in self.headings else None
 
 
-def layout(lines: Sequence[Line]) -> list[Part]:
+def typography(lines: Sequence[Line]) -> Typography:
+    """Survey the lines of a whole document, or all that is known of it."""
+    body = _body(lines)
+    groups = (group for page in _pages(lines) for group in _paragraphs(page, body))
+    styles = {_style(group[0]) for group in groups if _is_heading(group, body)}
+    return replace(body, headings=tuple(sorted(styles, reverse=True)))
+
+
+def layout(lines: Sequence[Line], body: Typography) -> list[Part]:
     """Headings and paragraphs in reading order, never over the end of a page.
 
     Words broken at a line's end are joined. Lines stay lines, so that the rows of a table stay apart; only
     between CJK characters they close up. Page numbers alone on the first or last line are left out.
     """
-    body = _body(lines)
     hyphenation = Hyphenation("\n".join(line.text for line in lines))
-    groups = [group for page in _pages(lines) for group in _paragraphs(page, body)]
-    levels = _levels([group[0] for group in groups if _is_heading(group, body)])
     parts = []
-    for group in groups:
+    for group in (group for page in _pages(lines) for group in _paragraphs(page, body)):
         text = clean(hyphenation.join(_joined(group))).strip()
-        level = levels.get(_style(group[0])) if _is_heading(group, body) else None
+        level = body.level(group[0]) if _is_heading(group, body) else None
         parts.append(_heading(text, level, group[0].page) if level else _paragraph(text, group[0].page))
     return parts
 
@@ -79,7 +92,7 @@ def _paragraph(text: str, page: int) -> Part:
     return Part(kind="paragraph", text=text, page=page)
 
 
-def _body(lines: Sequence[Line]) -> _Body:
+def _body(lines: Sequence[Line]) -> Typography:
     styles: Counter[tuple[float, bool]] = Counter()
     for line in lines:
         styles[_style(line)] += len(line.text)
@@ -89,7 +102,7 @@ def _body(lines: Sequence[Line]) -> _Body:
         for upper, lower in pairwise(lines)
         if upper.page == lower.page and upper.size == lower.size == size
     ]
-    return _Body(size=size, bold=bold, pitch=median([p for p in pitches if 0.8 < p < 2.5] or [1.2]))
+    return Typography(size=size, bold=bold, pitch=median([p for p in pitches if 0.8 < p < 2.5] or [1.2]))
 
 
 def _style(line: Line) -> tuple[float, bool]:
@@ -105,7 +118,7 @@ def _pages(lines: Sequence[Line]) -> Iterator[list[Line]]:
         yield page
 
 
-def _paragraphs(lines: Iterable[Line], body: _Body) -> Iterator[list[Line]]:
+def _paragraphs(lines: Iterable[Line], body: Typography) -> Iterator[list[Line]]:
     group: list[Line] = []
     for line in lines:
         if group and _breaks(group[-1], line, body):
@@ -116,7 +129,7 @@ def _paragraphs(lines: Iterable[Line], body: _Body) -> Iterator[list[Line]]:
         yield group
 
 
-def _breaks(upper: Line, lower: Line, body: _Body) -> bool:
+def _breaks(upper: Line, lower: Line, body: Typography) -> bool:
     """Whether a paragraph ends between two lines that follow each other in the text."""
     size = max(upper.size, lower.size)
     distance = upper.bottom - lower.top
@@ -142,12 +155,12 @@ def _same_line(upper: Line, lower: Line) -> bool:
     )
 
 
-def _stands_out(line: Line, body: _Body) -> bool:
+def _stands_out(line: Line, body: Typography) -> bool:
     """Larger than the body, or bold where the body is not."""
     return line.size >= _LARGER * body.size or (line.bold and not body.bold and line.size >= 0.97 * body.size)
 
 
-def _is_heading(group: Sequence[Line], body: _Body) -> bool:
+def _is_heading(group: Sequence[Line], body: Typography) -> bool:
     text = " ".join(line.text for line in group)
     return (
         _stands_out(group[0], body)
@@ -156,12 +169,6 @@ def _is_heading(group: Sequence[Line], body: _Body) -> bool:
         and sum(map(str.isalpha, text)) > len(text) // 2
         and not text.endswith((".", ",", ";", "。", "，"))
     )
-
-
-def _levels(headings: Sequence[Line]) -> dict[tuple[float, bool], int]:
-    """A level for each style of headings: the largest is 1, at one size bold goes first."""
-    styles = sorted({_style(line) for line in headings}, reverse=True)
-    return {style: min(rank, 6) for rank, style in enumerate(styles, 1)}
 
 
 def _joined(group: Sequence[Line]) -> str:

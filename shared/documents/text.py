@@ -17,6 +17,11 @@ def read_text(data: bytes, media_type: str | None, *, kind: Literal["paragraph",
     return Content(parts=_blocks(text, kind))
 
 
+def read_text_part(data: bytes, encoding: str) -> Content:
+    """Read a piece from the middle of a text."""
+    return Content(parts=_blocks(clean(data.decode(encoding, errors="replace")), "paragraph"))
+
+
 def _blocks(text: str, kind: Literal["paragraph", "code"]) -> Iterator[Part]:
     for block in _BLANK_LINE.split(text):
         yield Part(kind=kind, text=block)

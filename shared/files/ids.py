@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime
 from typing import Literal
 
-Prefix = Literal["file-", "vs_", "vsfb_"]
+Prefix = Literal["file-", "vs_", "vsfb_", "batch_"]
 
 # Crockford's base 32 in lower case: digits sort before letters in every collation.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

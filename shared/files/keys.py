@@ -22,6 +22,16 @@ def text_key(tenant_id: str, file_id: str) -> str:
     return f"{tenant_id}/texts/{file_id}.md"
 
 
+def text_prefix(tenant_id: str, file_id: str) -> str:
+    """What the keys of the clean text begin with where a file was read in parts."""
+    return f"{tenant_id}/texts/{file_id}/"
+
+
+def part_text_key(tenant_id: str, file_id: str, content_sha256: str, part: int) -> str:
+    """Key of the clean text of one part, from 0, of a file with these bytes."""
+    return f"{text_prefix(tenant_id, file_id)}{content_sha256[:16]}/{part:05d}.md"
+
+
 def _safe(filename: str) -> str:
     path = PurePosixPath(re.sub(r"[^A-Za-z0-9._-]", "_", filename).lstrip("."))
     suffix = path.suffix[:_NAME_LENGTH]

@@ -1,17 +1,17 @@
 """Cuts a document into chunks along its structure.
 
 Blocks are packed whole, in order, up to the budget; a heading and a page begin a new chunk unless the one at
-hand is still very small, so that a chunk is of one section and one page as a rule. Only a block over the
-budget is cut: a table between rows, code between lines, text between sentences; and only a row, line or
-sentence over the budget within itself.
+hand is still very small, so that a chunk is of one section and one page as a rule. A block over the budget is
+cut: a table between rows, text between sentences. What cannot be cut without losing its sense (a sentence, a
+row, a block of code) may have twice the budget, in a chunk of its own. Only above that it is cut too: code at
+its blank lines or at least between lines, a row between cells, a sentence between clauses.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.documents.document import Block, Document
-from shared.knowledge.sentences import sentences
+from shared.knowledge.cutting import WHOLE, Room, cuts, tokens_in
 from shared.providers.tokens import estimate_tokens
 
 # Recursive cuts of 200 to 400 tokens without overlap are a strong baseline in published comparisons
@@ -62,86 +62,29 @@ def chunk(document: Document, *, max_tokens: int = MAX_TOKENS) -> list[Chunk]:
 
     Args:
         max_tokens: The budget, by `estimate_tokens`, of a chunk's own text without its lead. At least 2.
+            A chunk of one sentence, row or block of code over the budget, and its headings, may have twice as
+            much.
     """
     groups = _packed(document.text, _pieces(document, max_tokens), max_tokens)
     return [_chunk(document, group) for group in groups]
 
 
 def _pieces(document: Document, budget: int) -> Iterator[_Piece]:
-    path: tuple[Block, ...] = ()
+    path = document.headings
     announced: int | None = None  # where the headings right before the block begin
     for block in document.blocks:
-        room = budget
-        if announced is not None:
-            room = max(budget // 2, budget - estimate_tokens(document.text[announced : block.start]))
+        above = 0 if announced is None else tokens_in(document.text, announced, block.start, most=budget)
         if block.kind == "heading":
-            path = (*(above for above in path if _level(above) < _level(block)), block)
+            path = (*(outer for outer in path if _level(outer) < _level(block)), block)
             announced = block.start if announced is None else announced
         else:
             announced = None
-        for start, end in _cuts(block, room):
+        for start, end in cuts(block, Room.beside(above, budget)):
             yield _Piece(start=block.start + start, end=block.start + end, block=block, path=path)
 
 
 def _level(heading: Block) -> int:
     return heading.level or 1
-
-
-def _cuts(block: Block, budget: int) -> list[tuple[int, int]]:
-    """Where to cut a block, as ranges of its own text."""
-    tokens = estimate_tokens(block.text)
-    if tokens <= budget:
-        return [(0, len(block.text))]
-    spans = _lines(block.text) if block.kind in ("table", "code") else sentences(block.text)
-    small = [cut for span in spans for cut in _forced(block.text, span, budget)]
-    return _joined(block.text, small, even=tokens / math.ceil(tokens / budget), budget=budget)
-
-
-def _joined(
-    text: str, spans: Sequence[tuple[int, int]], *, even: float, budget: int
-) -> list[tuple[int, int]]:
-    """Neighbours put together to parts of about `even` tokens, so that no small rest is left at the end."""
-    parts = [spans[0]]
-    for start, end in spans[1:]:
-        first, last = parts[-1]
-        full = estimate_tokens(text[first:last]) >= even
-        if full or estimate_tokens(text[first:end]) > budget:
-            parts.append((start, end))
-        else:
-            parts[-1] = (first, end)
-    return parts
-
-
-def _lines(text: str) -> list[tuple[int, int]]:
-    spans, start = [], 0
-    for line in text.splitlines(keepends=True):
-        kept = line.rstrip()
-        if kept:
-            spans.append((start, start + len(kept)))
-        start += len(line)
-    return spans
-
-
-def _forced(text: str, span: tuple[int, int], budget: int) -> Iterator[tuple[int, int]]:
-    """Cut a span that is over the budget at white space, or anywhere where there is none."""
-    start, end = span
-    while estimate_tokens(text[start:end]) > budget:
-        length = _fitting(text[start : min(end, start + 4 * budget)], budget)
-        space = max(text.rfind(" ", start, start + length), text.rfind("\t", start, start + length))
-        cut = space if space > start + length // 2 else start + length
-        yield start, cut
-        start = cut + len(text[cut:end]) - len(text[cut:end].lstrip())
-    if start < end:
-        yield start, end
-
-
-def _fitting(text: str, budget: int) -> int:
-    """How many of the first characters stay within the budget; at least one."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if estimate_tokens(text[:middle]) <= budget else (low, middle - 1)
-    return low
 
 
 def _packed(text: str, pieces: Iterator[_Piece], budget: int) -> Iterator[list[_Piece]]:
@@ -157,7 +100,8 @@ def _packed(text: str, pieces: Iterator[_Piece], budget: int) -> Iterator[list[_
 
 def _breaks(text: str, group: Sequence[_Piece], piece: _Piece, budget: int) -> bool:
     start = group[0].start
-    if estimate_tokens(text[start : piece.end]) > budget:
+    only_headings = all(piece.block.kind == "heading" for piece in group)
+    if estimate_tokens(text[start : piece.end]) > (WHOLE * budget if only_headings else budget):
         return True
     last = group[-1].block
     if last.kind == "heading" or (piece.block.kind != "heading" and piece.block.page == last.page):
@@ -171,7 +115,7 @@ def _parted(text: str, group: list[_Piece], piece: _Piece, budget: int) -> tuple
     while count and group[count - 1].block.kind == "heading":
         count -= 1
     carried = group[count:]
-    if not count or not carried or estimate_tokens(text[carried[0].start : piece.end]) > budget:
+    if not count or not carried or estimate_tokens(text[carried[0].start : piece.end]) > WHOLE * budget:
         return group, []
     return group[:count], carried
 

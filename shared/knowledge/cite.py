@@ -5,28 +5,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.knowledge.passage import Passage
 from shared.knowledge.sentences import sentences
+from shared.knowledge.support import FEWEST_TERMS, MARKER, content_terms, may_support
 from shared.knowledge.terms import query_terms
 
-# [1], [1, 3], [1][2], and Chinese brackets, with or without the word.
-_MARKER = re.compile(r"[\[【［]\s*(?:[Ss]ources?\s*)?(\d{1,3}(?:\s*[,，、]\s*\d{1,3})*)\s*[\]】］]")
 _NUMBER = re.compile(r"\d+")
 
 # The part of an answer sentence's term weight that a sentence of a source must hold to be taken for its
-# origin, and how many terms that must be at least.
+# origin.
 _OVERLAP = 0.5
-_FEWEST_TERMS = 3
-
-# Words that say nothing of what a sentence is about.
-_FUNCTION_WORDS = """\
-a an and are as at be but by can do does for from has have he her his how i if in is it me my no not of on or
-our she so such that the their them there they this to was we were what when which who will with you your"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +61,18 @@ class _Sentence:
 def cite(answer: str, passages: Sequence[Passage]) -> list[Citation]:
     """The citations of an answer that was given from these passages, numbered from 1, in the answer's order.
 
-    Markers count that name a passage; others are passed over. Where none counts, each sentence of the answer
-    is held against the sentences of the passages.
+    Markers count that name a passage which may bear out their sentence; others are passed over. Where there
+    are none, each sentence of the answer is held against the sentences of the passages.
     """
     sources = [sentence for number, passage in enumerate(passages, 1) for sentence in _split(number, passage)]
     weights = _weights(sources)
-    return _marked(answer, sources, weights) or _recognised(answer, sources, weights)
+    if any(_names(marker, passages) for marker in MARKER.finditer(answer)):
+        return _marked(answer, passages, sources, weights)
+    return _recognised(answer, sources, weights)
+
+
+def _names(marker: re.Match[str], passages: Sequence[Passage]) -> bool:
+    return any(1 <= number <= len(passages) for number in map(int, _NUMBER.findall(marker[1])))
 
 
 def _split(number: int, passage: Passage) -> list[_Sentence]:
@@ -93,11 +91,15 @@ def _weights(sources: Sequence[_Sentence]) -> _Weights:
     return lambda term: math.log(1 + len(sources) / max(1, holding[term]))
 
 
-def _marked(answer: str, sources: Sequence[_Sentence], weights: _Weights) -> list[Citation]:
+def _marked(
+    answer: str, passages: Sequence[Passage], sources: Sequence[_Sentence], weights: _Weights
+) -> list[Citation]:
     found: dict[tuple[int, int], Citation] = {}
-    for marker in _MARKER.finditer(answer):
+    for marker in MARKER.finditer(answer):
         claim = _sentence_before(answer, marker.start())
         for number in map(int, _NUMBER.findall(marker[1])):
+            if not (1 <= number <= len(passages) and may_support(passages[number - 1], claim)):
+                continue
             origin = _closest(claim, [s for s in sources if s.number == number], weights)
             if origin is not None:
                 found.setdefault((number, marker.start()), origin.citation(*marker.span()))
@@ -106,7 +108,7 @@ def _marked(answer: str, sources: Sequence[_Sentence], weights: _Weights) -> lis
 
 def _sentence_before(answer: str, end: int) -> str:
     """The sentence that a marker at `end` stands in or after."""
-    text = _MARKER.sub("", answer[:end]).rstrip()
+    text = MARKER.sub("", answer[:end]).rstrip()
     spans = sentences(text)
     return text[slice(*spans[-1])] if spans else ""
 
@@ -127,14 +129,9 @@ def _closest(claim: str, sources: Sequence[_Sentence], weights: _Weights) -> _Se
 
 
 def _supports(sentence: _Sentence, claim: str, weights: _Weights) -> bool:
-    terms = [term for term in query_terms(claim) if term not in _function_terms()]
+    terms = content_terms(claim)
     shared = [term for term in terms if term in sentence.terms]
-    return len(shared) >= _FEWEST_TERMS and sum(map(weights, shared)) >= _OVERLAP * sum(map(weights, terms))
-
-
-@cache
-def _function_terms() -> frozenset[str]:
-    return frozenset(query_terms(_FUNCTION_WORDS))
+    return len(shared) >= FEWEST_TERMS and sum(map(weights, shared)) >= _OVERLAP * sum(map(weights, terms))
 
 
 class Place(BaseModel):

@@ -61,11 +61,11 @@ def build_context(
     token_budget -= estimate_tokens(f"\n\n{_REQUEST}")
     for passage in passages:
         number = len(kept) + 1
-        room = token_budget - estimate_tokens("\n\n".join([*blocks, _source(number, passage, "")]))
+        room = token_budget - estimate_tokens("\n\n".join([*blocks, source_block(number, passage, "")]))
         fitting = _fitted(passage, room)
         if fitting is not None:
             kept.append(fitting)
-            blocks.append(_source(number, fitting, fitting.text))
+            blocks.append(source_block(number, fitting, fitting.text))
         if fitting is not passage:
             break
     if not kept:
@@ -86,7 +86,8 @@ def _fitted(passage: Passage, room: int) -> Passage | None:
     return replace(passage, text=passage.text[:end], char_end=passage.char_start + end)
 
 
-def _source(number: int, passage: Passage, text: str) -> str:
+def source_block(number: int, passage: Passage, text: str) -> str:
+    """Text of a passage between marks that no document can write, with its number and where it is from."""
     place = _SPACES.sub(" ", " > ".join((passage.filename, *passage.headings))).strip()
     return f"<source {number}>\n{_unmarked(place)}\n{_unmarked(text)}\n</source {number}>"
 

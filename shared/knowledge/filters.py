@@ -92,6 +92,20 @@ def compile_filter(wanted: AttributeFilter) -> Condition:
     return Condition(_condition(wanted, bind), parameters)
 
 
+def held_by_all(wanted: AttributeFilter) -> dict[str, Scalar]:
+    """Attributes that every file which passes has: what the filter, or an `and`, says must be equal."""
+    match wanted:
+        case Comparison(type="eq"):
+            return {wanted.key: wanted.value}
+        case Compound(type="and"):
+            held: dict[str, Scalar] = {}
+            for part in wanted.filters:
+                held |= held_by_all(part)
+            return held
+        case _:
+            return {}
+
+
 _Bind = Callable[[object], sql.Placeholder]
 
 

@@ -1,6 +1,9 @@
 """Writes and removes what search reads of a file: chunks, vectors, and the store's BM25 statistics.
 
-Both functions run in the caller's transaction, and lock the store's row first: writers of one store follow
+A file's chunks are of a version. A new version is written beside the live one, all at once or part by part,
+and takes its place in one transaction; until then search passes over it.
+
+Every function runs in the caller's transaction, and locks the store's row first: writers of one store follow
 each other, statistics stay exact, and no two of them can wait for each other. Whoever changes several stores
 in one transaction takes them in the order of their ids.
 """
@@ -9,29 +12,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgvector import HalfVector
-from psycopg import sql
-
-from shared.errors import UpstreamError
+from shared.errors import ConflictError
 from shared.knowledge.chunk import Chunk
+from shared.knowledge.rows import Place, Vector, chunk_rows, insert_chunks, insert_vectors
+from shared.knowledge.statistics import COUNTED, Counted, count_in, count_out
 from shared.knowledge.stores import no_such_store
-from shared.knowledge.terms import document_terms
+from shared.knowledge.vectors import BYTES_PER_NUMBER, EmbeddingMismatchError
 from shared.postgres.database import Connection
 
-# Vector sizes that the schema has a table for.
-DIMENSIONS = frozenset({256, 384, 512, 768, 1024, 1536, 2048, 3072})
 
-# What a tsvector can hold of one term: places up to 16,383, and 256 of them.
-_LAST_PLACE = 16_383
-_MOST_PLACES = 256
+class ModelChangedError(ConflictError):
+    """The store changed its embedding model while the vectors were made. Make them anew."""
 
-_BYTES_PER_NUMBER = 2
-
-
-class EmbeddingMismatchError(UpstreamError):
-    """The vectors do not fit the store: wrong number, or wrong size."""
-
-    code = "embedding_mismatch"
+    code = "embedding_model_changed"
 
 
 @dataclass(frozen=True)
@@ -42,15 +35,27 @@ class Written:
     usage_bytes: int
 
 
-def embeddings_table(dimensions: int) -> sql.Identifier:
-    """The table of vectors of this size.
+@dataclass(frozen=True, kw_only=True)
+class LockedStore:
+    """A store that nobody else writes to until the transaction ends. `space` is that of its vectors."""
 
-    Raises:
-        EmbeddingMismatchError: The schema has none.
-    """
-    if dimensions not in DIMENSIONS:
-        raise EmbeddingMismatchError(f"Vectors of {dimensions} numbers are not supported.")
-    return sql.Identifier(f"chunk_embeddings_{dimensions}")
+    embedding_model: str
+    dimensions: int
+    space: int
+
+
+async def lock_store(connection: Connection, tenant_id: str, vector_store_id: str) -> LockedStore | None:
+    """Hold a store and count its change, if it is there. Files can be attached to it meanwhile."""
+    cursor = await connection.execute(
+        """
+        UPDATE vector_stores SET revision = revision + 1
+        WHERE tenant_id = %s AND vector_store_id = %s
+        RETURNING embedding_model, dimensions, space
+        """,
+        (tenant_id, vector_store_id),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else LockedStore(**row)
 
 
 async def replace_chunks(
@@ -60,164 +65,181 @@ async def replace_chunks(
     vector_store_id: str,
     file_id: str,
     chunks: Sequence[Chunk],
-    embeddings: Sequence[Sequence[float]],
+    embeddings: Sequence[Vector],
+    embedding_model: str,
 ) -> Written:
     """Make these the chunks of a file that is in the store, instead of any it had. Harmless when repeated.
 
     Args:
         embeddings: One vector per chunk, of the store's size.
+        embedding_model: What made them.
 
     Raises:
         NotFoundError: The tenant has no such store.
         EmbeddingMismatchError: The vectors do not fit.
+        ModelChangedError: They are not of the store's model any more.
     """
     key = (tenant_id, vector_store_id, file_id)
-    rows = await asyncio.to_thread(_rows, key, chunks)
-    dimensions = await _lock_store(connection, tenant_id, vector_store_id)
-    if dimensions is None:
-        raise no_such_store(vector_store_id)
-    if len(embeddings) != len(chunks) or any(len(vector) != dimensions for vector in embeddings):
-        raise EmbeddingMismatchError(f"The store needs {len(chunks)} vectors of {dimensions} numbers.")
+    await _store(connection, tenant_id, vector_store_id)
     await _remove(connection, key)
-    await connection.cursor().executemany(_INSERT_CHUNK, rows)
-    await _insert_embeddings(connection, key, embeddings, dimensions)
-    await _count(connection, key, sign=1)
+    version = await _next_version(connection, key)
+    place = Place(tenant_id=tenant_id, vector_store_id=vector_store_id, file_id=file_id, version=version)
+    written = await write_part(connection, place, chunks, embeddings, embedding_model=embedding_model)
+    await _publish(connection, key, version)
+    return written
+
+
+async def write_part(
+    connection: Connection,
+    place: Place,
+    chunks: Sequence[Chunk],
+    embeddings: Sequence[Vector],
+    *,
+    embedding_model: str,
+) -> Written:
+    """Write the chunks of one part of a version, instead of any it had.
+
+    Raises:
+        NotFoundError: The tenant has no such store.
+        EmbeddingMismatchError: The vectors do not fit.
+        ModelChangedError: They are not of the store's model any more.
+    """
+    rows = await asyncio.to_thread(chunk_rows, place, chunks)
+    store = await _store(connection, place.tenant_id, place.vector_store_id)
+    if store.embedding_model != embedding_model:
+        raise ModelChangedError("The store's embedding model changed while the file was embedded.")
+    if len(embeddings) != len(chunks) or any(_size(vector) != store.dimensions for vector in embeddings):
+        raise EmbeddingMismatchError(f"The store needs {len(chunks)} vectors of {store.dimensions} numbers.")
+    part = _of_part(place)
+    await _delete(connection, part)
+    await insert_chunks(connection, rows)
+    await insert_vectors(
+        connection,
+        place,
+        chunks,
+        embeddings,
+        model=store.embedding_model,
+        dimensions=store.dimensions,
+        space=store.space,
+    )
+    await count_in(connection, part)
     text_bytes = sum(len(chunk.text.encode()) for chunk in chunks)
-    return Written(len(chunks), text_bytes + len(chunks) * dimensions * _BYTES_PER_NUMBER)
+    return Written(len(chunks), text_bytes + len(chunks) * store.dimensions * BYTES_PER_NUMBER)
+
+
+async def stage_version(connection: Connection, *, tenant_id: str, vector_store_id: str, file_id: str) -> int:
+    """Begin a new version of a file that is in the store, in place of one that was begun and not published.
+
+    Raises:
+        NotFoundError: The tenant has no such store.
+    """
+    key = (tenant_id, vector_store_id, file_id)
+    await _store(connection, tenant_id, vector_store_id)
+    await _remove_staged(connection, key)
+    version = await _next_version(connection, key)
+    await connection.execute(_STAGE, (version, *key))
+    return version
+
+
+async def publish_version(connection: Connection, place: Place) -> None:
+    """Make a staged version the live one, and remove all others.
+
+    Raises:
+        NotFoundError: The tenant has no such store.
+    """
+    key = (place.tenant_id, place.vector_store_id, place.file_id)
+    await _store(connection, place.tenant_id, place.vector_store_id)
+    await _delete(connection, _of_key(key, but_version=place.version))
+    await connection.execute(_DELETE_PLANS + " AND f.version <> %s", (*key, place.version))
+    await _publish(connection, key, place.version)
+
+
+async def remove_staged(
+    connection: Connection, *, tenant_id: str, vector_store_id: str, file_id: str
+) -> None:
+    """Remove the version of a file that was begun and not published, if there is one."""
+    if await lock_store(connection, tenant_id, vector_store_id) is not None:
+        await _remove_staged(connection, (tenant_id, vector_store_id, file_id))
 
 
 async def remove_file(connection: Connection, *, tenant_id: str, vector_store_id: str, file_id: str) -> None:
-    """Remove a file's chunks and vectors from a store, and its part of the statistics, if it has any."""
-    if await _lock_store(connection, tenant_id, vector_store_id) is not None:
+    """Remove every chunk and vector of a file from a store, and its part of the statistics, if it has any."""
+    if await lock_store(connection, tenant_id, vector_store_id) is not None:
         await _remove(connection, (tenant_id, vector_store_id, file_id))
-
-
-async def _lock_store(connection: Connection, tenant_id: str, vector_store_id: str) -> int | None:
-    """The size of the store's vectors. Files can be attached meanwhile, which FOR UPDATE would not allow."""
-    cursor = await connection.execute(
-        """
-        SELECT dimensions FROM vector_stores
-        WHERE tenant_id = %s AND vector_store_id = %s
-        FOR NO KEY UPDATE
-        """,
-        (tenant_id, vector_store_id),
-    )
-    row = await cursor.fetchone()
-    return None if row is None else int(row["dimensions"])
 
 
 _Key = tuple[str, str, str]
 
+_OF_FILE = " WHERE f.tenant_id = %s AND f.vector_store_id = %s AND f.file_id = %s"
+_READ_STAGED = f"SELECT f.staged_version FROM vector_store_files f {_OF_FILE}"  # noqa: S608
+_BEGIN_VERSION = f"""
+    UPDATE vector_store_files f SET versions_begun = f.versions_begun + 1 {_OF_FILE}
+    RETURNING f.versions_begun"""  # noqa: S608
+_STAGE = f"UPDATE vector_store_files f SET staged_version = %s {_OF_FILE}"  # noqa: S608
+_PUBLISH = f"""
+    UPDATE vector_store_files f SET live_version = %s, staged_version = NULL {_OF_FILE}"""  # noqa: S608
+_DELETE_PLANS = f"DELETE FROM ingestion_plans f {_OF_FILE}"  # noqa: S608
+
+
+async def _store(connection: Connection, tenant_id: str, vector_store_id: str) -> LockedStore:
+    if (store := await lock_store(connection, tenant_id, vector_store_id)) is None:
+        raise no_such_store(vector_store_id)
+    return store
+
 
 async def _remove(connection: Connection, key: _Key) -> None:
-    await _count(connection, key, sign=-1)
+    await _delete(connection, _of_key(key))
+    await connection.execute(_DELETE_PLANS, key)
+
+
+async def _remove_staged(connection: Connection, key: _Key) -> None:
+    cursor = await connection.execute(_READ_STAGED, key)
+    row = await cursor.fetchone()
+    if row is None or row["staged_version"] is None:
+        return
+    await _delete(connection, _of_key(key, version=row["staged_version"]))
+    await connection.execute(_DELETE_PLANS + " AND f.version = %s", (*key, row["staged_version"]))
+    await connection.execute(_STAGE, (None, *key))
+
+
+async def _delete(connection: Connection, chunks: Counted) -> None:
+    await count_out(connection, chunks)
     # The vectors go with them, by the foreign key.
-    await connection.execute(
-        "DELETE FROM chunks WHERE tenant_id = %s AND vector_store_id = %s AND file_id = %s", key
+    await connection.execute(f"DELETE FROM chunks c WHERE {COUNTED}", vars(chunks))  # noqa: S608
+
+
+async def _next_version(connection: Connection, key: _Key) -> int:
+    """A number that no chunk of the file has had: what was found under a number never changes."""
+    cursor = await connection.execute(_BEGIN_VERSION, key)
+    row = await cursor.fetchone()
+    return 1 if row is None else int(row["versions_begun"])
+
+
+async def _publish(connection: Connection, key: _Key, version: int) -> None:
+    await connection.execute(_PUBLISH, (version, *key))
+
+
+def _of_key(key: _Key, *, version: int | None = None, but_version: int | None = None) -> Counted:
+    tenant_id, vector_store_id, file_id = key
+    return Counted(
+        tenant_id=tenant_id,
+        vector_store_id=vector_store_id,
+        file_id=file_id,
+        version=version,
+        but_version=but_version,
     )
 
 
-async def _count(connection: Connection, key: _Key, *, sign: int) -> None:
-    """Add the file's chunks as they stand to the statistics of the store, or take them out."""
-    parameters = _named(key) | {"sign": sign}
-    await connection.execute(_COUNT_STORE, parameters)
-    await connection.execute(_COUNT_TERMS if sign > 0 else _UNCOUNT_TERMS, parameters)
-
-
-_OF_FILE = """
-    c.tenant_id = %(tenant_id)s AND c.vector_store_id = %(vector_store_id)s AND c.file_id = %(file_id)s"""
-
-_COUNT_STORE = f"""
-    UPDATE vector_stores s
-    SET chunk_count = s.chunk_count + %(sign)s * counted.chunks,
-        term_total = s.term_total + %(sign)s * counted.terms
-    FROM (
-        SELECT count(*) AS chunks, coalesce(sum(c.term_count), 0)::bigint AS terms
-        FROM chunks c WHERE {_OF_FILE}
-    ) counted
-    WHERE s.tenant_id = %(tenant_id)s AND s.vector_store_id = %(vector_store_id)s AND counted.chunks > 0"""  # noqa: S608
-
-_TERMS = f"""
-    SELECT t.lexeme AS term, count(*) AS chunks
-    FROM chunks c CROSS JOIN LATERAL unnest(c.terms) t
-    WHERE {_OF_FILE} AND t.lexeme <> %(vector_store_id)s
-    GROUP BY t.lexeme"""  # noqa: S608
-
-_COUNT_TERMS = f"""
-    INSERT INTO term_frequencies AS f (tenant_id, vector_store_id, term, chunk_count)
-    SELECT %(tenant_id)s, %(vector_store_id)s, term, chunks FROM ({_TERMS}) counted
-    ON CONFLICT (tenant_id, vector_store_id, term)
-        DO UPDATE SET chunk_count = f.chunk_count + excluded.chunk_count"""  # noqa: S608
-
-_OF_TERM = """
-    f.tenant_id = %(tenant_id)s AND f.vector_store_id = %(vector_store_id)s AND f.term = counted.term"""
-
-_UNCOUNT_TERMS = f"""
-    WITH counted AS ({_TERMS}), used_up AS (
-        DELETE FROM term_frequencies f USING counted WHERE {_OF_TERM} AND f.chunk_count <= counted.chunks
+def _of_part(place: Place) -> Counted:
+    return Counted(
+        tenant_id=place.tenant_id,
+        vector_store_id=place.vector_store_id,
+        file_id=place.file_id,
+        version=place.version,
+        first=place.first_ordinal,
+        last=place.last_ordinal,
     )
-    UPDATE term_frequencies f SET chunk_count = f.chunk_count - counted.chunks
-    FROM counted WHERE {_OF_TERM} AND f.chunk_count > counted.chunks"""  # noqa: S608
 
 
-# Not COPY, which PostgreSQL does not allow under row-level security; psycopg pipelines these.
-_INSERT_CHUNK = """
-    INSERT INTO chunks (tenant_id, vector_store_id, file_id, ordinal, text, headings, page_first, page_last,
-                        row_first, row_last, char_start, char_end, terms, term_count)
-    VALUES (%(tenant_id)s, %(vector_store_id)s, %(file_id)s, %(ordinal)s, %(text)s, %(headings)s,
-            %(page_first)s, %(page_last)s, %(row_first)s, %(row_last)s, %(start)s, %(end)s,
-            %(terms)s::tsvector, %(term_count)s)"""
-
-
-def _rows(key: _Key, chunks: Sequence[Chunk]) -> list[dict[str, object]]:
-    return [_row(key, ordinal, chunk) for ordinal, chunk in enumerate(chunks)]
-
-
-def _row(key: _Key, ordinal: int, chunk: Chunk) -> dict[str, object]:
-    terms = document_terms(chunk.indexed_text)
-    return {
-        **_named(key),
-        "ordinal": ordinal,
-        "text": chunk.text,
-        "headings": list(chunk.headings),
-        "page_first": chunk.page_first,
-        "page_last": chunk.page_last,
-        "row_first": chunk.row_first,
-        "row_last": chunk.row_last,
-        "start": chunk.start,
-        "end": chunk.end,
-        "terms": _tsvector(terms, key[1]),
-        "term_count": len(terms),
-    }
-
-
-def _named(key: _Key) -> dict[str, object]:
-    return dict(zip(("tenant_id", "vector_store_id", "file_id"), key, strict=True))
-
-
-def _tsvector(terms: Sequence[str], vector_store_id: str) -> str:
-    """A tsvector's text form: each term once per place, and the store's id. Terms need no escaping."""
-    places: dict[str, list[str]] = {}
-    for place, term in enumerate(terms, 1):
-        found = places.setdefault(term, [])
-        if place <= _LAST_PLACE and len(found) < _MOST_PLACES:
-            found.append(str(place))
-    lexemes = [f"'{term}':{','.join(found)}" if found else f"'{term}'" for term, found in places.items()]
-    return " ".join((*lexemes, quoted_lexeme(vector_store_id)))
-
-
-def quoted_lexeme(lexeme: str) -> str:
-    """A lexeme as PostgreSQL reads it in the text form of a tsvector or tsquery."""
-    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"
-
-
-async def _insert_embeddings(
-    connection: Connection, key: _Key, embeddings: Sequence[Sequence[float]], dimensions: int
-) -> None:
-    insert = sql.SQL(
-        "INSERT INTO {} (tenant_id, vector_store_id, file_id, ordinal, embedding) VALUES (%s, %s, %s, %s, %b)"
-    ).format(embeddings_table(dimensions))
-    await connection.cursor().executemany(
-        insert, [(*key, ordinal, HalfVector(list(vector))) for ordinal, vector in enumerate(embeddings)]
-    )
+def _size(vector: Vector) -> int:
+    return len(vector) if isinstance(vector, Sequence) else vector.dimensions()

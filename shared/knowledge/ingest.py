@@ -1,80 +1,48 @@
-"""Makes a stored file searchable in one store: fetch, parse, keep its text, chunk, embed, write.
+"""Makes a stored file searchable in one store: fetch, plan, parse, keep its text, chunk, embed, write.
+
+A file of one part is done here; the parts of a larger one are messages of their own (`ingest_part`).
 
 Everything before the last step may be done twice without harm, and the last is one transaction; so a message
 that comes twice, or a worker that dies, doubles nothing.
 """
 
 import asyncio
-import hashlib
-from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import PurePath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from shared.aws.objects import Objects
-from shared.documents.document import Document, UnreadableDocumentError
-from shared.documents.parse import parse
-from shared.errors import NotFoundError, WeirError
+from shared.documents.document import UnreadableDocumentError
+from shared.documents.parts import Plan
+from shared.errors import WeirError
 from shared.files.keys import text_key
-from shared.knowledge import jobs
-from shared.knowledge.chunk import Chunk, chunk
-from shared.knowledge.embedder import Embedder
-from shared.knowledge.index import Written, replace_chunks
+from shared.knowledge import jobs, plans
+from shared.knowledge.chunk import chunk
+from shared.knowledge.index import Written, remove_staged, replace_chunks
 from shared.knowledge.jobs import Claim, Failure, LeaseLostError, Refusal
+from shared.knowledge.lease import renewed
+from shared.knowledge.means import JobBusyError, Means, reason_of
 from shared.knowledge.messages import IngestFile
-from shared.postgres.database import Database
-from shared.providers.failures import UpstreamFailure
-from shared.telemetry import Logger
+from shared.knowledge.reading import sha256_of
 
-# `unchanged`: the chunks that are there are of the same bytes. `superseded`: the job was cancelled, removed
-# or given to another worker meanwhile.
-Outcome = Literal["completed", "unchanged", "failed", "superseded"] | Refusal
-
-
-class JobBusyError(Exception):
-    """Another worker has the job, or had it when it died: let the message come back later."""
+# `unchanged`: the chunks that are there are of the same bytes. `in_parts`: each part of the file has a
+# message of its own. `superseded`: the job was cancelled, removed or given to another worker meanwhile.
+Outcome = Literal["completed", "unchanged", "in_parts", "failed", "superseded"] | Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestionLimits:
-    """How ingestion goes about its work.
+class _Fetched:
+    """The bytes of a claimed file, beside us."""
 
-    A lease that is not renewed for `lease` ends. `embedding_batch` texts are embedded by one call, and
-    `embedding_calls` calls run at once. Larger objects than `max_bytes` are not read.
-    """
-
-    lease: timedelta = timedelta(seconds=60)
-    max_attempts: int = 4
-    embedding_batch: int = 64
-    embedding_calls: int = 4
-    max_bytes: int = 512 * 2**20
+    path: Path
+    etag: str
+    sha256: str
 
 
 class Ingestion:
     """The ingestion of files, one job at a time or several at once."""
 
-    def __init__(
-        self,
-        database: Database,
-        objects: Objects,
-        embedder_of: Callable[[str], Embedder],
-        *,
-        limits: IngestionLimits,
-        clock: Callable[[], datetime],
-        log: Logger,
-    ) -> None:
-        """Args:
-        embedder_of: What embeds for a tenant, at the tenant's cost.
-        """
-        self._database = database
-        self._objects = objects
-        self._embedder_of = embedder_of
-        self._limits = limits
-        self._clock = clock
-        self._log = log
+    def __init__(self, means: Means) -> None:
+        self._means = means
 
     async def run(self, job: IngestFile) -> Outcome:
         """Do the job, unless it is done or not to be done.
@@ -94,7 +62,7 @@ class Ingestion:
                 raise JobBusyError(f"{job.file_id} in {job.vector_store_id} is being ingested.")
             return claim
         try:
-            async with self._renewed(claim):
+            async with renewed(lambda: self._renew(claim), self._means.limits.lease, self._means.log):
                 return await self._carry_out(claim)
         except LeaseLostError:
             return "superseded"
@@ -102,137 +70,123 @@ class Ingestion:
             await asyncio.shield(self._give_back(claim, "Its worker was stopped."))
             raise
         except Exception as error:
-            if await self._give_back(claim, _reason(error)) == "failed":
-                self._log.exception("ingestion failed for good", extra=job.model_dump())
+            if await self._give_back(claim, reason_of(error)) == "failed":
+                self._means.log.exception("ingestion failed for good", extra=job.model_dump())
                 return "failed"
             raise
 
     async def _claim(self, job: IngestFile) -> Claim | Refusal:
-        async with self._database.tenant(job.tenant_id) as connection:
+        means = self._means
+        async with means.database.tenant(job.tenant_id) as connection:
             return await jobs.claim(
                 connection,
                 job,
-                self._clock(),
-                self._limits.lease,
-                max_attempts=self._limits.max_attempts,
+                means.clock(),
+                means.limits.lease,
+                max_attempts=means.limits.max_attempts,
             )
 
     async def _carry_out(self, claim: Claim) -> Outcome:
+        reading = self._means.reading
         try:
-            data = await self._fetch(claim)
+            info = await reading.look(claim.object_key)
+            if claim.staged is not None and claim.staged.object_etag == info.etag:
+                await self._release(claim)
+                return await self._send_parts(claim.job, claim.staged.version)
+            async with reading.fetched(claim.object_key) as path:
+                self._means.count("BytesRead", info.size)
+                fetched = _Fetched(path=path, etag=info.etag, sha256=await sha256_of(path))
+                return await self._read(claim, fetched)
         except UnreadableDocumentError as error:
             return await self._fail(claim, error, None)
-        sha256 = await asyncio.to_thread(_sha256, data)
-        if claim.chunk_count and claim.content_sha256 == sha256:
-            await self._complete_unchanged(claim, sha256)
+
+    async def _read(self, claim: Claim, fetched: _Fetched) -> Outcome:
+        if claim.chunk_count and claim.content_sha256 == fetched.sha256:
+            await self._complete_unchanged(claim, fetched.sha256)
             return "unchanged"
         try:
-            document, chunks = await asyncio.to_thread(_read, data, claim.filename, claim.media_type)
+            plan = await self._means.reading.plan(fetched.path, claim.filename, claim.media_type)
+            if len(plan.parts) > 1:
+                return await self._begin_parts(claim, fetched, plan)
+            await self._ingest_whole(claim, fetched, plan)
         except UnreadableDocumentError as error:
-            return await self._fail(claim, error, sha256)
-        key = text_key(claim.job.tenant_id, claim.job.file_id)
-        await self._objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
-        embeddings = await self._embed(claim, chunks)
-        await self._write(claim, chunks, embeddings, sha256)
+            return await self._fail(claim, error, fetched.sha256)
         return "completed"
 
-    async def _fetch(self, claim: Claim) -> bytes:
-        try:
-            size = (await self._objects.info(claim.object_key)).size
-            if size > self._limits.max_bytes:
-                message = f"The file has {size:,} bytes; at most {self._limits.max_bytes:,} are read."
-                raise UnreadableDocumentError("invalid_file", message)
-            return await self._objects.get(claim.object_key)
-        except NotFoundError as error:
-            message = "The file's bytes are not in storage any more. Upload it again."
-            raise UnreadableDocumentError("invalid_file", message) from error
-
-    async def _embed(self, claim: Claim, chunks: Sequence[Chunk]) -> list[Sequence[float]]:
-        embedder = self._embedder_of(claim.job.tenant_id)
-        places = asyncio.Semaphore(self._limits.embedding_calls)
-        size = self._limits.embedding_batch
-
-        async def embed(start: int) -> list[Sequence[float]]:
-            async with places:
-                texts = [piece.indexed_text for piece in chunks[start : start + size]]
-                vectors = await embedder.embed(claim.embedding_model, texts)
-            # A list takes 32 bytes a number, an array four: a long file has thousands of vectors.
-            return [array("f", vector) for vector in vectors]
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(embed(start)) for start in range(0, len(chunks), size)]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
-        return [vector for task in tasks for vector in task.result()]
-
-    async def _write(
-        self, claim: Claim, chunks: Sequence[Chunk], embeddings: Sequence[Sequence[float]], sha256: str
-    ) -> None:
-        async with self._database.tenant(claim.job.tenant_id) as connection:
+    async def _ingest_whole(self, claim: Claim, fetched: _Fetched, plan: Plan) -> None:
+        means, tenant_id = self._means, claim.job.tenant_id
+        document = await means.reading.document(fetched.path, plan, plan.parts[0], claim.filename)
+        chunks = await asyncio.to_thread(chunk, document)
+        key = text_key(tenant_id, claim.job.file_id)
+        await means.objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
+        texts = [piece.indexed_text for piece in chunks]
+        embedded = await means.embedding.embed(tenant_id, claim.embedding_model, claim.dimensions, texts)
+        async with means.database.tenant(tenant_id) as connection:
             if not await jobs.holds(connection, claim):
                 raise LeaseLostError
             written = await replace_chunks(
-                connection, **claim.job.model_dump(), chunks=chunks, embeddings=embeddings
+                connection,
+                **claim.job.model_dump(),
+                chunks=chunks,
+                embeddings=embedded.vectors,
+                embedding_model=claim.embedding_model,
             )
-            await jobs.complete(connection, claim, written, sha256, self._clock())
+            await jobs.complete(connection, claim, written, fetched.sha256, means.clock())
+        means.count("ChunksWritten", len(chunks))
+        means.count("VectorsReused", embedded.reused)
+
+    async def _begin_parts(self, claim: Claim, fetched: _Fetched, plan: Plan) -> Outcome:
+        async with self._means.database.tenant(claim.job.tenant_id) as connection:
+            version = await plans.begin(
+                connection,
+                claim,
+                plan=plan,
+                object_etag=fetched.etag,
+                content_sha256=fetched.sha256,
+            )
+        return await self._send_parts(claim.job, version)
+
+    async def _send_parts(self, job: IngestFile, version: int) -> Outcome:
+        # Whoever dies in here leaves parts that are not noted as sent: the message of the file comes again.
+        means = self._means
+        async with means.database.tenant(job.tenant_id) as connection:
+            messages = await plans.unsent(connection, job, version)
+        await means.queue.send(messages)
+        async with means.database.tenant(job.tenant_id) as connection:
+            await plans.note_sent(connection, job, version, means.clock())
+        return "in_parts"
 
     async def _complete_unchanged(self, claim: Claim, sha256: str) -> None:
-        async with self._database.tenant(claim.job.tenant_id) as connection:
+        async with self._means.database.tenant(claim.job.tenant_id) as connection:
+            await remove_staged(connection, **claim.job.model_dump())
             written = Written(claim.chunk_count, claim.usage_bytes)
-            await jobs.complete(connection, claim, written, sha256, self._clock())
+            await jobs.complete(connection, claim, written, sha256, self._means.clock())
 
     async def _fail(
         self, claim: Claim, error: UnreadableDocumentError, sha256: str | None
     ) -> Literal["failed"]:
         failure = Failure(code=error.code, message=error.message, content_sha256=sha256)
-        async with self._database.tenant(claim.job.tenant_id) as connection:
+        async with self._means.database.tenant(claim.job.tenant_id) as connection:
             await jobs.fail(connection, claim, failure)
         return "failed"
 
+    async def _release(self, claim: Claim) -> None:
+        async with self._means.database.tenant(claim.job.tenant_id) as connection:
+            await jobs.release(connection, claim)
+
     async def _give_back(self, claim: Claim, reason: str) -> Literal["again", "failed"]:
+        means = self._means
         try:
-            async with self._database.tenant(claim.job.tenant_id) as connection:
+            async with means.database.tenant(claim.job.tenant_id) as connection:
                 return await jobs.give_back(
-                    connection, claim, reason, self._clock(), max_attempts=self._limits.max_attempts
+                    connection, claim, reason, means.clock(), max_attempts=means.limits.max_attempts
                 )
         except (WeirError, LeaseLostError):
-            # The lease ends by itself, and the message comes back.
-            self._log.warning("lease not given back", exc_info=True, extra=claim.job.model_dump())
+            # The lease ends by itself, or has been ended, and the message comes back.
+            means.log.warning("lease not given back", exc_info=True, extra=claim.job.model_dump())
             return "again"
 
-    @asynccontextmanager
-    async def _renewed(self, claim: Claim) -> AsyncIterator[None]:
-        heartbeat = asyncio.create_task(self._renew(claim))
-        try:
-            yield
-        finally:
-            heartbeat.cancel()
-            await asyncio.wait([heartbeat])
-
-    async def _renew(self, claim: Claim) -> None:
-        held = True
-        while held:
-            await asyncio.sleep(self._limits.lease.total_seconds() / 3)
-            try:
-                async with self._database.tenant(claim.job.tenant_id) as connection:
-                    held = await jobs.renew(connection, claim, self._clock(), self._limits.lease)
-            except WeirError:
-                # Tried again in a moment; if the lease ends meanwhile, the result will be refused.
-                self._log.warning("lease not renewed", exc_info=True, extra=claim.job.model_dump())
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _read(data: bytes, filename: str, media_type: str | None) -> tuple[Document, list[Chunk]]:
-    document = parse(data, filename, media_type)
-    return document, chunk(replace(document, title=document.title or PurePath(filename).stem))
-
-
-def _reason(error: Exception) -> str:
-    """For the person whose file it is: Weir's own messages are made for that, others may hold anything."""
-    if isinstance(error, UpstreamFailure):
-        error = error.for_caller()
-    return error.message if isinstance(error, WeirError) else f"The last one ended in {type(error).__name__}."
+    async def _renew(self, claim: Claim) -> bool:
+        means = self._means
+        async with means.database.tenant(claim.job.tenant_id) as connection:
+            return await jobs.renew(connection, claim, means.clock(), means.limits.lease)

@@ -45,9 +45,19 @@ class Claim:
     media_type: str | None
     object_key: str
     embedding_model: str
+    dimensions: int
     content_sha256: str | None
     chunk_count: int
     usage_bytes: int
+    staged: "Staged | None"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A version of the file that is being ingested in parts, and the object that the parts are of."""
+
+    version: int
+    object_etag: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,22 +123,48 @@ async def complete(
     Raises:
         LeaseLostError: Roll back what was written.
     """
+    await _complete(connection, _parameters(held), _HELD, written, content_sha256, now)
+
+
+async def release(connection: Connection, held: Claim) -> None:
+    """End the lease as if it had not been taken: the work is others' now.
+
+    Raises:
+        LeaseLostError: The job is not the worker's any more.
+    """
     cursor = await connection.execute(
-        _UPDATE
-        + """status = 'completed', chunk_count = %(chunks)s, usage_bytes = %(bytes)s,
-             content_sha256 = %(sha256)s, lease_id = NULL, lease_until = NULL, error_code = NULL,
-             error_message = NULL, updated_at = %(now)s"""
-        + _HELD,
-        {
-            **_parameters(held),
-            "chunks": written.chunk_count,
-            "bytes": written.usage_bytes,
-            "sha256": content_sha256,
-            "now": now,
-        },
+        _UPDATE + "attempts = attempts - 1, lease_id = NULL, lease_until = NULL, updated_at = now()" + _HELD,
+        _parameters(held),
     )
     if cursor.rowcount != 1:
         raise LeaseLostError
+
+
+async def complete_version(
+    connection: Connection,
+    job: IngestFile,
+    version: int,
+    written: Written,
+    content_sha256: str,
+    now: datetime,
+) -> None:
+    """As `complete`, for a job whose staged version is written. The store is locked already.
+
+    Raises:
+        LeaseLostError: Roll back what was written.
+    """
+    await _complete(
+        connection, {**job.model_dump(), "version": version}, _STAGED, written, content_sha256, now
+    )
+
+
+async def fail_version(connection: Connection, job: IngestFile, version: int, failure: Failure) -> None:
+    """As `fail`, for a job with a staged version.
+
+    Raises:
+        LeaseLostError: The version is not the job's staged one any more.
+    """
+    await _fail(connection, job, failure, _STAGED, {**job.model_dump(), "version": version})
 
 
 async def fail(connection: Connection, held: Claim, failure: Failure) -> None:
@@ -171,6 +207,8 @@ _THIS = """
 
 _HELD = _THIS + " AND f.status = 'in_progress' AND f.lease_id = %(lease_id)s"
 
+_STAGED = _THIS + " AND f.status = 'in_progress' AND f.staged_version = %(version)s"
+
 _AS_READ = (
     _THIS
     + """ AND f.status = 'in_progress' AND f.attempts = %(attempts)s
@@ -181,10 +219,13 @@ _UPDATE = "UPDATE vector_store_files f SET "
 
 _READ = """
     SELECT f.*, files.status AS file_status, files.filename, files.media_type, files.object_key,
-           s.embedding_model
+           s.embedding_model, s.dimensions, plans.object_etag AS staged_etag
     FROM vector_store_files f
     JOIN files ON files.tenant_id = f.tenant_id AND files.file_id = f.file_id
-    JOIN vector_stores s ON s.tenant_id = f.tenant_id AND s.vector_store_id = f.vector_store_id"""
+    JOIN vector_stores s ON s.tenant_id = f.tenant_id AND s.vector_store_id = f.vector_store_id
+    LEFT JOIN ingestion_plans plans ON plans.tenant_id = f.tenant_id
+        AND plans.vector_store_id = f.vector_store_id AND plans.file_id = f.file_id
+        AND plans.version = f.staged_version"""
 
 
 def _parameters(held: Claim) -> dict[str, object]:
@@ -210,9 +251,11 @@ def _claim(job: IngestFile, row: DictRow, lease_id: UUID) -> Claim:
         media_type=row["media_type"],
         object_key=row["object_key"],
         embedding_model=row["embedding_model"],
+        dimensions=row["dimensions"],
         content_sha256=row["content_sha256"],
         chunk_count=row["chunk_count"],
         usage_bytes=row["usage_bytes"],
+        staged=None if row["staged_etag"] is None else Staged(row["staged_version"], row["staged_etag"]),
     )
 
 
@@ -220,6 +263,32 @@ def _gave_up(attempts: int, reason: str | None) -> Failure:
     return Failure(
         code="server_error", message=f"Weir gave up after {attempts} tries. {reason or _NO_REASON}"
     )
+
+
+async def _complete(
+    connection: Connection,
+    parameters: Mapping[str, object],
+    condition: LiteralString,
+    written: Written,
+    content_sha256: str,
+    now: datetime,
+) -> None:
+    cursor = await connection.execute(
+        _UPDATE
+        + """status = 'completed', chunk_count = %(chunks)s, usage_bytes = %(bytes)s,
+             content_sha256 = %(sha256)s, lease_id = NULL, lease_until = NULL, error_code = NULL,
+             error_message = NULL, updated_at = %(now)s"""
+        + condition,
+        {
+            **parameters,
+            "chunks": written.chunk_count,
+            "bytes": written.usage_bytes,
+            "sha256": content_sha256,
+            "now": now,
+        },
+    )
+    if cursor.rowcount != 1:
+        raise LeaseLostError
 
 
 async def _fail(
@@ -234,7 +303,7 @@ async def _fail(
         _UPDATE
         + """status = 'failed', error_code = %(code)s, error_message = %(message)s,
              content_sha256 = %(sha256)s, chunk_count = 0, usage_bytes = 0, lease_id = NULL,
-             lease_until = NULL, updated_at = now()"""
+             lease_until = NULL, staged_version = NULL, updated_at = now()"""
         + condition,
         {
             **parameters,

@@ -16,11 +16,12 @@ B = 0.4
 
 @dataclass(frozen=True, order=True)
 class ChunkKey:
-    """Which chunk of the tenant."""
+    """Which chunk of the tenant, and of which version of its file."""
 
     vector_store_id: str
     file_id: str
     ordinal: int
+    version: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,11 @@ _ABBREVIATION = re.compile(rf"(?:^|[\s(\[\"'])(?:{_NOT_ENDS})\.$")
 _LONGEST_ABBREVIATION = 8
 
 _CLOSERS = r"[\"'”’」』）)\]】》]*"
-_END = re.compile(rf"[.!?]+{_CLOSERS}(?=\s+[^a-z\s])|[。！？；…．।؟]+{_CLOSERS}|\n+")
+_END = re.compile(
+    rf"(?<![.!?])[.!?]++{_CLOSERS}(?=\s+[^a-z\s])|[!?]{_CLOSERS}(?=[\u3040-\u30ff\u4e00-\u9fff])|[。！？；…．｡।؟]+{_CLOSERS}|\n+"
+)
+# "1. Fill the kettle." is one sentence.
+_ITEM_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d{1,3}\.$")
 
 # A sentence goes on after a long line, if the next begins with a small letter and is no "key: value".
 _WRAPPED = re.compile(r"\n[ \t]*[a-z](?![\w -]*:)")
@@ -36,10 +40,11 @@ def _trimmed(text: str) -> Iterator[tuple[int, int]]:
 def _ends(text: str) -> Iterator[int]:
     for match in _END.finditer(text):
         before = text[max(0, match.end() - _LONGEST_ABBREVIATION) : match.end()]
-        if not _ABBREVIATION.search(before) and not _is_wrapped(text, match.start()):
+        is_end = not _ABBREVIATION.search(before) and not _ITEM_NUMBER.search(before)
+        if is_end and not _is_wrapped(text, match.start()):
             yield match.end()
 
 
 def _is_wrapped(text: str, position: int) -> bool:
-    line = position - text.rfind("\n", 0, position) - 1
-    return line >= _LONG_LINE and _WRAPPED.match(text, position) is not None
+    is_long = position >= _LONG_LINE and "\n" not in text[position - _LONG_LINE : position]
+    return is_long and _WRAPPED.match(text, position) is not None

@@ -8,15 +8,21 @@ from psycopg.types.json import Jsonb
 from shared.errors import NotFoundError
 from shared.files.records import no_such_file
 from shared.knowledge.index import remove_file
-from shared.knowledge.store_models import AttributeValue, StoreFile, StoreFileStatus
+from shared.knowledge.store_models import AttributeValue, PartProgress, StoreFile, StoreFileStatus
 from shared.knowledge.stores import no_such_store
 from shared.postgres.database import Connection
 from shared.postgres.pages import Page, PageRequest, fetch_page
 
 _SELECT = """
-    SELECT f.*, files.filename, files.status = 'uploaded' AS uploaded
+    SELECT f.*, files.filename, files.status = 'uploaded' AS uploaded, parts.*
     FROM vector_store_files f
     JOIN files ON files.tenant_id = f.tenant_id AND files.file_id = f.file_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS parts_total, count(*) FILTER (WHERE p.status = 'completed') AS parts_completed
+        FROM ingestion_parts p
+        WHERE p.tenant_id = f.tenant_id AND p.vector_store_id = f.vector_store_id
+          AND p.file_id = f.file_id AND p.version = f.staged_version
+    ) parts
     WHERE f.vector_store_id = %(vector_store_id)s"""
 
 
@@ -182,5 +188,6 @@ def store_file(row: DictRow) -> StoreFile:
         error_message=row["error_message"],
         chunk_count=row["chunk_count"],
         usage_bytes=row["usage_bytes"],
+        progress=PartProgress(row["parts_completed"], row["parts_total"]) if row["parts_total"] else None,
         created_at=row["created_at"],
     )

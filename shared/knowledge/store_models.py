@@ -21,7 +21,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NewVectorStore:
-    """What the creator of a store decides; the embedding model and its vector size stay."""
+    """What the creator of a store decides."""
 
     tenant_id: str
     settings: StoreSettings
@@ -47,13 +47,18 @@ class FileCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class VectorStore:
-    """A store with the state of its files. `usage_bytes` is what their text and vectors take."""
+    """A store with the state of its files. `usage_bytes` is what their text and vectors take.
+
+    `next_embedding_model` is what it is changing to, and `reembed_error` why the last change was given up.
+    """
 
     vector_store_id: str
     settings: StoreSettings
     description: str | None
     embedding_model: str
     dimensions: int
+    next_embedding_model: str | None
+    reembed_error: str | None
     file_counts: FileCounts
     usage_bytes: int
     created_at: datetime
@@ -80,12 +85,21 @@ class StoreFile:
     error_message: str | None
     chunk_count: int
     usage_bytes: int
+    progress: "PartProgress | None"
     created_at: datetime
 
     @property
     def ready_to_ingest(self) -> bool:
         """Whether to tell ingestion: unfinished, and its bytes are there. Else the upload tells it."""
         return self.uploaded and self.status == "in_progress"
+
+
+@dataclass(frozen=True)
+class PartProgress:
+    """How many parts of a large file are done, while it is in progress; it is searchable when all are."""
+
+    completed: int
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True)

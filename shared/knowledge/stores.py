@@ -132,6 +132,8 @@ def _store(row: DictRow) -> VectorStore:
         description=row["description"],
         embedding_model=row["embedding_model"],
         dimensions=row["dimensions"],
+        next_embedding_model=row["next_embedding_model"],
+        reembed_error=row["reembed_error"],
         file_counts=counts_of(row),
         usage_bytes=row["usage_bytes"],
         created_at=row["created_at"],

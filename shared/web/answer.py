@@ -42,7 +42,8 @@ class Fetched:
 
     `url` is normalised. `media_type` is lower-case without parameters, "" when the server named none.
     `charset` is the header's label. `robots` holds every `X-Robots-Tag`. `truncated` says that the body is
-    only the beginning of what was sent. The body of an answer other than 2xx is not read.
+    only the beginning of what was sent. The body of an answer other than 2xx is not read. `etag` and
+    `last_modified` are the validators of a later conditional request.
     """
 
     url: str
@@ -54,6 +55,8 @@ class Fetched:
     robots: tuple[str, ...]
     retry_after: str | None
     content_disposition: str | None
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 def unsuccessful(answer: Fetched, now: datetime) -> FetchFailedError:

@@ -1,7 +1,7 @@
 """Fetches one URL: over checked connections, redirects followed by hand, bounded in bytes and time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urljoin
@@ -31,12 +31,44 @@ __all__ = [
     "Fetched",
     "Fetcher",
     "Permit",
+    "UnreachableError",
+    "Validators",
 ]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 # Asked before each URL is requested, redirects included; refuses by raising.
 Permit = Callable[[str], Awaitable[None]]
+
+
+class UnreachableError(FetchFailedError):
+    """The host did not answer, or not in time; it may later."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, transient=True)
+
+
+class RedirectCircleError(TooManyRedirectsError):
+    """A redirect to where the fetch has been: what sites do that want a cookie back."""
+
+    def __init__(self) -> None:
+        FetchFailedError.__init__(
+            self, "it redirects in a circle; it may want cookies, which are not kept", transient=False
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validators:
+    """What the server said of `url` before, sent so that it may answer 304 (RFC 9110, 13)."""
+
+    url: str
+    etag: str | None
+    last_modified: str | None
+
+    def headers(self, url: str) -> dict[str, str]:
+        """The conditions of a request for `url`."""
+        sent = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in sent.items() if value and url == self.url}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +120,7 @@ class Fetcher:
         accepts: Callable[[str], bool] | None = None,
         excess: Literal["refuse", "truncate"] = "refuse",
         max_bytes: int | None = None,
+        validators: Validators | None = None,
     ) -> Fetched:
         """Fetch `url` and follow its redirects.
 
@@ -95,6 +128,7 @@ class Fetcher:
             permit: Asked before each URL is requested.
             accepts: Whether a media type is wanted; any other is refused before its body is read.
             excess: What becomes of a body with more than `max_bytes`.
+            validators: Of an earlier answer; the status is 304 if it still holds.
 
         Raises:
             FetchRefusedError: A URL, address, media type or size that is not fetched, or `permit` refused.
@@ -103,30 +137,36 @@ class Fetcher:
         reading = Reading(accepts=accepts, excess=excess, max_bytes=max_bytes or self._limits.max_bytes)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                return await self._follow(url, permit, reading)
+                return await self._follow(url, permit, reading, validators)
         except TimeoutError as error:
             reason = f"no complete answer within {self._limits.seconds:g} s"
-            raise FetchFailedError(reason, transient=True) from error
+            raise UnreachableError(reason) from error
 
-    async def _follow(self, url: str, permit: Permit | None, reading: Reading) -> Fetched:
+    async def _follow(
+        self, url: str, permit: Permit | None, reading: Reading, validators: Validators | None
+    ) -> Fetched:
+        visited: set[str] = set()
         for _ in range(self._limits.redirects + 1):
             url = _checked(url)
+            if url in visited:
+                raise RedirectCircleError
+            visited.add(url)
             if permit is not None:
                 await permit(url)
-            answer = await self._ask(url, reading)
+            answer = await self._ask(url, reading, validators.headers(url) if validators else {})
             if isinstance(answer, Fetched):
                 return answer
             url = answer
         raise TooManyRedirectsError(self._limits.redirects)
 
-    async def _ask(self, url: str, reading: Reading) -> Fetched | str:
+    async def _ask(self, url: str, reading: Reading, headers: Mapping[str, str]) -> Fetched | str:
         """One request: the answer, or where it redirects to."""
         import aiohttp
         from yarl import URL
 
         session = self._session(permitted=host_and_port(url) in self._permitted_hosts)
         try:
-            async with session.get(URL(url, encoded=True), allow_redirects=False) as answer:
+            async with session.get(URL(url, encoded=True), allow_redirects=False, headers=headers) as answer:
                 location = answer.headers.get("Location")
                 if answer.status in _REDIRECTS and location:
                     return urljoin(url, location)
@@ -159,14 +199,14 @@ def _in_words(error: Exception) -> FetchError:
         case aiohttp.ClientConnectorError(os_error=AddressRefusedError()):
             return FetchRefusedError("the host is at an address that may not be reached")
         case aiohttp.ClientConnectorDNSError():
-            return FetchFailedError("the host has no address", transient=True)
+            return UnreachableError("the host has no address")
         case aiohttp.ClientSSLError():
             return FetchFailedError("no secure connection to the host is possible", transient=False)
         case aiohttp.ClientConnectorError() | aiohttp.ServerTimeoutError():
-            return FetchFailedError("the host cannot be reached", transient=True)
+            return UnreachableError("the host cannot be reached")
         case CorruptBodyError() | aiohttp.ClientPayloadError():
             return FetchFailedError("the body is damaged or cut short", transient=True)
         case aiohttp.ClientResponseError():
             return FetchFailedError("the answer is not HTTP", transient=False)
         case _:
-            return FetchFailedError(f"the connection broke ({type(error).__name__})", transient=True)
+            return UnreachableError(f"the connection broke ({type(error).__name__})")

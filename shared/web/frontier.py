@@ -1,24 +1,47 @@
-"""The pages of a scrape as work: claimed, finished, found. Each function runs in a transaction of the tenant.
+"""The pages of a scrape as work: claimed, passed on, finished.
 
-A page is worked on by one claim at a time and ends once, whatever is delivered twice or dies on the way. What
-changes the set of pages first locks the row of the scrape, so the limits and the end of a scrape are exact;
-that lock always comes before those of pages.
+Each function runs in a transaction of the tenant. A page is worked on by one claim at a time and ends once,
+whatever is delivered twice or dies on the way. What changes the set of pages first locks the row of the
+scrape, so the limits and the end of a scrape are exact; that lock always comes before those of pages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
+from psycopg.types.json import Jsonb
+
 from shared.postgres.database import Connection
-from shared.web.messages import FetchPage
-from shared.web.scrape_models import PageBusy, PageClaim, PageOutcome
+from shared.web.discovery import queue_pages, queue_sitemaps, queued_by
+from shared.web.messages import FetchPage, ScrapeMessage
+from shared.web.scrape_end import close_if_done, count_work, report_if_due
+from shared.web.scrape_models import (
+    NOTHING_FOUND,
+    CrawlRules,
+    Findings,
+    PageBusy,
+    PageClaim,
+    PageElsewhere,
+    PageOutcome,
+    Stage,
+)
+from shared.web.simhash import NEAR_DUPLICATE_BITS
 
 _ENDED_EARLY = "The scrape ended before."
 
+# The stages that each function does.
+SCRAPING: tuple[Stage, ...] = ("fetch", "rendered")
+RENDERING: tuple[Stage, ...] = ("render",)
+
 
 async def claim_page(
-    connection: Connection, message: FetchPage, lease: timedelta
-) -> PageClaim | PageBusy | None:
-    """Take a page that is queued, or whose worker let its lease run out; `None` if nothing is to be done."""
+    connection: Connection, message: FetchPage, lease: timedelta, *, stages: Collection[Stage] = SCRAPING
+) -> PageClaim | PageBusy | PageElsewhere | None:
+    """Take a page that is queued, or whose worker let its lease run out; `None` if it has ended.
+
+    Args:
+        stages: What the caller can do; a page that waits for something else is `PageElsewhere`.
+    """
     await connection.execute(
         """
         UPDATE scrapes SET status = 'running', updated_at = now()
@@ -31,29 +54,38 @@ async def claim_page(
         UPDATE scrape_pages p
         SET status = 'running', attempts = p.attempts + 1, lease_until = now() + %(lease)s, updated_at = now()
         FROM scrapes s
-        WHERE p.scrape_id = %(scrape_id)s AND p.url = %(url)s
+        WHERE p.scrape_id = %(scrape_id)s AND p.url = %(url)s AND p.stage = ANY (%(stages)s)
           AND s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id AND s.status = 'running'
           AND (p.status = 'queued' OR (p.status = 'running' AND p.lease_until <= now()))
-        RETURNING p.depth, p.attempts, s.vector_store_id, s.depth_limit
+        RETURNING p.kind, p.stage, p.site, p.depth, p.attempts, s.vector_store_id, s.depth_limit, s.rules
         """,
-        {"scrape_id": message.scrape_id, "url": message.url, "lease": lease},
+        {
+            "scrape_id": message.scrape_id,
+            "url": message.url,
+            "lease": lease,
+            "stages": list(stages),
+        },
     )
     if (row := await cursor.fetchone()) is None:
-        return await _busy(connection, message)
+        return await _why_not(connection, message, stages)
     return PageClaim(
         tenant_id=message.tenant_id,
         scrape_id=message.scrape_id,
         url=message.url,
+        kind=row["kind"],
+        stage=row["stage"],
+        site=row["site"],
         depth=row["depth"],
         attempts=row["attempts"],
         vector_store_id=row["vector_store_id"],
-        follows_links=row["depth"] < row["depth_limit"],
+        follows_links=row["kind"] == "sitemap" or row["depth"] < row["depth_limit"],
+        rules=CrawlRules.model_validate(row["rules"]),
     )
 
 
 async def release_page(connection: Connection, claim: PageClaim, *, counted: bool) -> None:
     """Put a page back into the queue; unless `counted`, as if it had not been tried."""
-    running = await _lock(connection, claim.scrape_id)
+    running = (await _lock(connection, claim.scrape_id)).running
     await connection.execute(
         """
         UPDATE scrape_pages
@@ -71,145 +103,146 @@ async def release_page(connection: Connection, claim: PageClaim, *, counted: boo
     )
 
 
-async def finish_page(connection: Connection, claim: PageClaim, outcome: PageOutcome) -> bool:
-    """End a page, and with its last page the scrape; false if another claim has the page by now.
+async def pass_page(connection: Connection, claim: PageClaim, stage: Stage) -> bool:
+    """Queue a page for its next stage, with all its tries; send its message there after the commit.
 
-    A scrape of which no page was completed has failed, for the reason of its start page.
+    Returns:
+        Whether it waits there: not if another claim has it by now, or its scrape has ended.
     """
-    await _lock(connection, claim.scrape_id)
+    if not (await _lock(connection, claim.scrape_id)).running:
+        await release_page(connection, claim, counted=True)
+        return False
     cursor = await connection.execute(
         """
         UPDATE scrape_pages
-        SET status = %s, title = %s, file_id = %s, error_message = %s, lease_until = NULL, updated_at = now()
-        WHERE scrape_id = %s AND url = %s AND status = 'running' AND attempts = %s
+        SET status = 'queued', stage = %s, attempts = 0, lease_until = NULL, updated_at = now()
+        WHERE scrape_id = %s AND url = %s AND status = 'running' AND attempts = %s AND stage = %s
         """,
-        (
-            outcome.status,
-            outcome.title,
-            outcome.file_id,
-            outcome.reason,
-            claim.scrape_id,
-            claim.url,
-            claim.attempts,
-        ),
+        (stage, claim.scrape_id, claim.url, claim.attempts, claim.stage),
     )
-    if cursor.rowcount == 0:
-        return False
-    await _close_if_done(connection, claim.scrape_id)
-    return True
+    return cursor.rowcount > 0
 
 
-async def enqueue_links(connection: Connection, claim: PageClaim, links: Sequence[str]) -> list[FetchPage]:
-    """Queue the links of a claimed page that are new, as far as the limits allow.
+async def finish_page(
+    connection: Connection, claim: PageClaim, outcome: PageOutcome, findings: Findings = NOTHING_FOUND
+) -> list[ScrapeMessage] | None:
+    """End a page, queue what it led to, and end the scrape with its last page.
+
+    A scrape of which no page was completed has failed, for the reason of its start page.
 
     Returns:
-        The messages to send after the commit: of pages queued now, and of those that an earlier claim queued
-        and that nobody has taken up, because it may have died before sending.
+        The messages to send after the commit; `None` if another claim has the page by now.
     """
-    if not await _lock(connection, claim.scrape_id) or not claim.follows_links:
-        return []
-    found = {"tenant_id": claim.tenant_id, "scrape_id": claim.scrape_id, "found_on": claim.url}
-    inserted = await connection.execute(
-        """
-        INSERT INTO scrape_pages (tenant_id, scrape_id, url, depth, found_on, status)
-        SELECT %(tenant_id)s, %(scrape_id)s, link.url, %(depth)s, %(found_on)s, 'queued'
-        FROM unnest(%(links)s::text[]) WITH ORDINALITY AS link (url, place)
-        WHERE NOT EXISTS (
-            SELECT FROM scrape_pages known WHERE known.scrape_id = %(scrape_id)s AND known.url = link.url)
-        ORDER BY link.place
-        LIMIT (SELECT page_limit - page_count FROM scrapes WHERE scrape_id = %(scrape_id)s)
-        ON CONFLICT DO NOTHING
-        """,
-        {**found, "depth": claim.depth + 1, "links": list(dict.fromkeys(links))},
-    )
-    await connection.execute(
-        "UPDATE scrapes SET page_count = page_count + %s, updated_at = now() WHERE scrape_id = %s",
-        (inserted.rowcount, claim.scrape_id),
-    )
-    waiting = await connection.execute(
-        """
-        SELECT url, depth FROM scrape_pages
-        WHERE scrape_id = %(scrape_id)s AND found_on = %(found_on)s AND status = 'queued' AND attempts = 0
-        """,
-        found,
-    )
-    return [
-        FetchPage(tenant_id=claim.tenant_id, scrape_id=claim.scrape_id, url=row["url"], depth=row["depth"])
-        for row in await waiting.fetchall()
-    ]
+    lock = await _lock(connection, claim.scrape_id)
+    if not await _end(connection, claim, outcome):
+        return None
+    messages: list[ScrapeMessage] = []
+    if lock.running:
+        room = lock.room if claim.follows_links else 0
+        pages = await queue_pages(connection, claim, findings, room)
+        messages += pages + await queue_sitemaps(connection, claim, findings)
+        if await count_work(connection, claim.scrape_id, found=len(pages), read=outcome.bytes):
+            messages = []
+    if not messages:
+        # With new pages in the queue it cannot be the last.
+        await close_if_done(connection, claim.scrape_id)
+        messages = await report_if_due(connection, claim.tenant_id, claim.scrape_id)
+    return messages
 
 
-async def stalled_pages(connection: Connection, *, idle: timedelta, limit: int) -> list[FetchPage]:
-    """Pages that nobody has touched for `idle` though their scrape goes on: send them again after the commit.
+async def unsent(connection: Connection, message: FetchPage) -> list[ScrapeMessage]:
+    """What a page that has ended led to and nobody has taken up: its worker may have died first."""
+    messages: list[ScrapeMessage] = [*await queued_by(connection, message)]
+    return messages + await report_if_due(connection, message.tenant_id, message.scrape_id)
 
-    This touches them, so that none comes again before another `idle` has passed.
-    """
-    # MATERIALIZED: some plans run a plain subquery once per row they join, and so take more than its LIMIT.
+
+async def _end(connection: Connection, claim: PageClaim, outcome: PageOutcome) -> bool:
     cursor = await connection.execute(
         """
-        WITH stalled AS MATERIALIZED (
-            SELECT p.tenant_id, p.scrape_id, p.url
-            FROM scrape_pages p
-            JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
-            WHERE s.status IN ('queued', 'running') AND p.status IN ('queued', 'running')
-              AND p.updated_at < now() - %s::interval AND (p.lease_until IS NULL OR p.lease_until < now())
-            LIMIT %s
-            FOR UPDATE OF p SKIP LOCKED
-        )
-        UPDATE scrape_pages p SET updated_at = now()
-        FROM stalled
-        WHERE p.tenant_id = stalled.tenant_id AND p.scrape_id = stalled.scrape_id AND p.url = stalled.url
-        RETURNING p.tenant_id, p.scrape_id, p.url, p.depth
+        UPDATE scrape_pages
+        SET status = %(status)s, title = %(title)s, file_id = %(file_id)s, error_message = %(reason)s,
+            change = %(change)s, rendering = %(rendering)s, bytes = %(bytes)s, records = %(records)s,
+            simhash = %(simhash)s, similar_to = %(similar_to)s, rendered = NULL, lease_until = NULL,
+            updated_at = now()
+        WHERE scrape_id = %(scrape_id)s AND url = %(url)s AND status = 'running'
+          AND attempts = %(attempts)s AND stage = %(stage)s
         """,
-        (idle, limit),
+        {
+            "status": outcome.status,
+            "title": outcome.title,
+            "file_id": outcome.file_id,
+            "reason": outcome.reason,
+            "change": outcome.change,
+            "rendering": outcome.rendering,
+            "bytes": outcome.bytes,
+            "records": None if outcome.records is None else Jsonb(list(outcome.records)),
+            "simhash": _signed(outcome.simhash),
+            "similar_to": await _similar(connection, claim, outcome.simhash),
+            "scrape_id": claim.scrape_id,
+            "url": claim.url,
+            "attempts": claim.attempts,
+            "stage": claim.stage,
+        },
     )
-    return [FetchPage.model_validate(row) for row in await cursor.fetchall()]
+    return cursor.rowcount > 0
 
 
-async def _lock(connection: Connection, scrape_id: str) -> bool:
-    """Hold the scrape until the transaction ends; whether it goes on."""
+async def _similar(connection: Connection, claim: PageClaim, simhash: int | None) -> str | None:
+    """A page of the scrape whose text is nearly the same."""
+    if simhash is None:
+        return None
     cursor = await connection.execute(
-        "SELECT status FROM scrapes WHERE scrape_id = %s FOR NO KEY UPDATE", (scrape_id,)
+        """
+        SELECT url FROM scrape_pages
+        WHERE scrape_id = %s AND url <> %s AND bit_count((simhash # %s)::bit(64)) <= %s
+        ORDER BY depth, url LIMIT 1
+        """,
+        (claim.scrape_id, claim.url, _signed(simhash), NEAR_DUPLICATE_BITS),
     )
     row = await cursor.fetchone()
-    return row is not None and row["status"] == "running"
+    return None if row is None else str(row["url"])
 
 
-async def _busy(connection: Connection, message: FetchPage) -> PageBusy | None:
+def _signed(simhash: int | None) -> int | None:
+    """As PostgreSQL holds 64 bits."""
+    return simhash if simhash is None or simhash < 1 << 63 else simhash - (1 << 64)
+
+
+@dataclass(frozen=True)
+class _Locked:
+    """A scrape that is held: whether it goes on, and how many pages it may still have."""
+
+    running: bool
+    room: int
+
+
+async def _lock(connection: Connection, scrape_id: str) -> _Locked:
+    """Hold the scrape until the transaction ends."""
     cursor = await connection.execute(
         """
-        SELECT extract(epoch FROM p.lease_until - now())::float8 AS seconds
-        FROM scrape_pages p
-        JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
-        WHERE p.scrape_id = %s AND p.url = %s AND p.status = 'running' AND s.status = 'running'
-        """,
-        (message.scrape_id, message.url),
-    )
-    row = await cursor.fetchone()
-    return None if row is None else PageBusy(max(0.0, row["seconds"]))
-
-
-async def _close_if_done(connection: Connection, scrape_id: str) -> None:
-    cursor = await connection.execute(
-        """
-        SELECT 1 FROM scrape_pages WHERE scrape_id = %s AND status IN ('queued', 'running') LIMIT 1
+        SELECT status, page_limit - page_count AS room FROM scrapes WHERE scrape_id = %s FOR NO KEY UPDATE
         """,
         (scrape_id,),
     )
-    if await cursor.fetchone() is not None:
-        return
-    await connection.execute(
+    row = await cursor.fetchone()
+    return _Locked(False, 0) if row is None else _Locked(row["status"] == "running", row["room"])
+
+
+async def _why_not(
+    connection: Connection, message: FetchPage, stages: Collection[Stage]
+) -> PageBusy | PageElsewhere | None:
+    cursor = await connection.execute(
         """
-        UPDATE scrapes s
-        SET status = CASE WHEN done.completed > 0 THEN 'completed' ELSE 'failed' END,
-            error_message = CASE WHEN done.completed > 0 THEN NULL ELSE done.reason END,
-            updated_at = now()
-        FROM (
-            SELECT count(*) FILTER (WHERE status = 'completed') AS completed,
-                   min(error_message) FILTER (WHERE depth = 0) AS reason
-            FROM scrape_pages WHERE scrape_id = %(scrape_id)s
-        ) done
-        WHERE s.scrape_id = %(scrape_id)s AND s.status = 'running'
+        SELECT p.status, p.stage, extract(epoch FROM p.lease_until - now())::float8 AS seconds
+        FROM scrape_pages p
+        JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
+        WHERE p.scrape_id = %s AND p.url = %s AND p.status IN ('queued', 'running') AND s.status = 'running'
         """,
-        {"scrape_id": scrape_id},
+        (message.scrape_id, message.url),
     )
+    if (row := await cursor.fetchone()) is None:
+        return None
+    if row["stage"] not in stages:
+        return PageElsewhere(row["stage"])
+    # Between the two looks its worker may have put it back.
+    return PageBusy(max(0.0, row["seconds"] or 0.0))

@@ -54,6 +54,8 @@ class Reading:
             robots=tuple(answer.headers.getall("X-Robots-Tag", ())),
             retry_after=answer.headers.get("Retry-After"),
             content_disposition=answer.headers.get("Content-Disposition"),
+            etag=answer.headers.get("ETag"),
+            last_modified=answer.headers.get("Last-Modified"),
         )
 
     async def _body(self, answer: "aiohttp.ClientResponse") -> bytes:

@@ -8,6 +8,7 @@ less, not for more.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -127,10 +128,15 @@ def read_robots(text: str, url: str, product: str) -> Ruling:
     """What a robots.txt says to `product` of `url`."""
     if not text:
         return Ruling(allowed=True, crawl_delay=0.0)
+    rules = _parsed(text)
+    return Ruling(rules.can_fetch(url, product), _delay(rules, product))
+
+
+@lru_cache(maxsize=100)
+def _parsed(text: str) -> "Protego":
     from protego import Protego
 
-    rules = Protego.parse(text)
-    return Ruling(rules.can_fetch(url, product), _delay(rules, product))
+    return Protego.parse(text)
 
 
 def read_directives(values: Iterable[str], product: str) -> Directives:

@@ -52,14 +52,19 @@ def host_and_port(url: str) -> str:
     return f"{host}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
 
 
+def host_of(url: str) -> str:
+    """Host of a normalised URL, with its port if that is not the usual one: whose patience a visit costs."""
+    return urlsplit(url).netloc
+
+
 def same_site(url: str, other: str) -> bool:
     """Whether two normalised URLs are of one site: the same host, but for a leading `www.`, and port."""
-    return _site(url) == _site(other)
+    return site_of(url) == site_of(other)
 
 
-def _site(url: str) -> tuple[str, int | None]:
-    parts = urlsplit(url)
-    return (parts.hostname or "").removeprefix("www."), parts.port
+def site_of(url: str) -> str:
+    """The site of a normalised URL: its host without a leading `www.`, with a port that is not the usual."""
+    return host_of(url).removeprefix("www.")
 
 
 def _host(name: str) -> str:

@@ -39,7 +39,18 @@ def handle(event, context):
 
 REFUSED = {"AccessDenied", "AccessDeniedException", "403"}
 
-Function = Literal["Chat", "Api", "Ingestion", "Scraping", "Accounting", "Cleanup", "Migrations"]
+Function = Literal[
+    "Chat",
+    "Api",
+    "Ingestion",
+    "Scraping",
+    "Accounting",
+    "Cleanup",
+    "Migrations",
+    "Connections",
+    "Turns",
+    "Batch",
+]
 FUNCTIONS: tuple[Function, ...] = (
     "Chat",
     "Api",
@@ -48,35 +59,42 @@ FUNCTIONS: tuple[Function, ...] = (
     "Accounting",
     "Cleanup",
     "Migrations",
+    "Connections",
+    "Turns",
+    "Batch",
 )
 
 # Who may do what. Whatever is not here is to be refused.
 SENDS: dict[str, set[Function]] = {
     "IngestionQueue": {"Api", "Ingestion", "Cleanup"},
     "ScrapingQueue": {"Api", "Scraping", "Cleanup"},
-    "UsageQueue": {"Chat", "Api", "Ingestion"},
+    "UsageQueue": {"Chat", "Api", "Ingestion", "Turns", "Batch"},
+    "TurnsQueue": {"Connections"},
+    "BatchQueue": {"Api", "Cleanup", "Batch"},
     "UsageDeadLetters": set(),
 }
 RECEIVES: dict[str, set[Function]] = {
     "IngestionQueue": {"Ingestion"},
     "ScrapingQueue": {"Scraping"},
     "UsageQueue": {"Accounting"},
+    "TurnsQueue": {"Turns"},
+    "BatchQueue": {"Batch"},
 }
 WRITES: dict[str, set[Function]] = {
-    "acme/files/a/b.md": {"Api", "Scraping"},
+    "acme/files/a/b.md": {"Api", "Scraping", "Batch"},
     "acme/texts/a/b.md": {"Api", "Ingestion"},
     "acme/secrets/a": set(),
     "files/a": set(),
 }
 READS: dict[str, set[Function]] = {
-    "acme/files/a/b.md": {"Api", "Ingestion", "Cleanup"},
+    "acme/files/a/b.md": {"Api", "Ingestion", "Cleanup", "Batch"},
     "acme/texts/a/b.md": {"Api", "Ingestion"},
     "acme/secrets/a": set(),
 }
 SECRETS: dict[str, set[Function]] = {
     "weir/database": set(FUNCTIONS),
     "weir/owner": {"Migrations"},
-    "weir/providers/openai": {"Chat", "Api", "Ingestion"},
+    "weir/providers/openai": {"Chat", "Api", "Ingestion", "Turns", "Batch"},
     "weir/other": set(),
     "billing": set(),
 }

@@ -31,7 +31,7 @@ from tests.integration.test_ingestion import Desk
 
 __all__ = ["objects"]
 
-DOCUMENTS = int(os.environ.get("WEIR_FAULT_DOCUMENTS", "10000"))
+DOCUMENTS = int(os.environ.get("WEIR_FAULT_DOCUMENTS", "1000"))
 WORKERS = 8
 LEASE = timedelta(seconds=2)
 DIMENSIONS = 256

@@ -47,9 +47,16 @@ price = {{ input = "1", output = "0" }}
 
 
 @pytest.fixture(scope="module")
+async def api_queues(aws: None, deployment: Deployment) -> QueueUrls:
+    """Queues of these tests' own."""
+    return await deployment.queues(f"api-{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="module")
 async def api_environment(
     aws: None,
     deployment: Deployment,
+    api_queues: QueueUrls,
     database_url: str,
     valkey_url: str,
     embedding_url: str,
@@ -57,7 +64,6 @@ async def api_environment(
     """The environment of the API function, with a bucket and queues of its own."""
     name = f"api-{uuid.uuid4().hex}"
     await deployment.bucket(name)
-    queues = await deployment.queues(name)
     await deployment.secret(name, database_url)
     await Objects(name).put("catalog.toml", _CATALOG.format(url=embedding_url).encode(), "application/toml")
     return {
@@ -66,9 +72,10 @@ async def api_environment(
         # A busy machine must not pass for a slow Valkey.
         "WEIR_VALKEY_TIMEOUT_MS": "2000",
         "WEIR_BUCKET": name,
-        "WEIR_INGESTION_QUEUE_URL": queues.ingestion,
-        "WEIR_SCRAPING_QUEUE_URL": queues.scraping,
-        "WEIR_USAGE_QUEUE_URL": queues.usage,
+        "WEIR_INGESTION_QUEUE_URL": api_queues.ingestion,
+        "WEIR_SCRAPING_QUEUE_URL": api_queues.scraping,
+        "WEIR_BATCH_QUEUE_URL": api_queues.batch,
+        "WEIR_USAGE_QUEUE_URL": api_queues.usage,
         "WEIR_CATALOG": f"s3://{name}/catalog.toml",
         "WEIR_PROVIDER_SECRETS": "env:NO_SUCH_{PROVIDER}",
         "WEIR_EMBEDDING_MODEL": EMBEDDING_MODEL,
@@ -82,23 +89,18 @@ async def api_environment(
 
 
 @pytest.fixture(scope="module")
-async def api(api_environment: dict[str, str]) -> AsyncIterator[Api]:
+async def api(api_environment: dict[str, str], api_queues: QueueUrls) -> AsyncIterator[Api]:
     """The application under uvicorn, on this event loop."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in api_environment.items():
             patch.setenv(name, value)
         settings = ApiSettings()
     log = logger("api")
-    queues = QueueUrls(
-        ingestion=settings.ingestion_queue_url,
-        scraping=settings.scraping_queue_url,
-        usage=settings.usage_queue_url,
-    )
     async with (
         open_services(settings, lambda: datetime.now(UTC), log) as services,
         _serving(create_app(services, log)) as url,
     ):
-        yield Api(url, services, queues)
+        yield Api(url, services, api_queues)
 
 
 @asynccontextmanager

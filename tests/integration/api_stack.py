@@ -55,7 +55,8 @@ async def count_rows(database: Database, tenant_id: str) -> dict[str, int]:
             """
             SELECT c.relname AS name FROM pg_class c
             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-            WHERE c.relkind = 'r' AND c.relname NOT IN ('tenants', 'api_keys')
+            WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+              AND c.relname NOT IN ('tenants', 'api_keys')
             """
         )
         counts: dict[str, int] = {}

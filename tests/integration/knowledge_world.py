@@ -5,17 +5,38 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from shared.documents.document import Document
 from shared.documents.parse import parse
+from shared.documents.parts import DEFAULT_SIZES, FilePart, PartSizes, Plan, parse_part, plan_parts
 from shared.knowledge.chunk import Chunk, chunk
 from shared.knowledge.index import replace_chunks
-from shared.postgres.database import Database
+from shared.postgres.database import Connection, Database
 
 MODEL = "use-multilingual-v3"
 DIMENSIONS = 512
+
+
+class InProcess:
+    """Parses without a sandbox, in small parts."""
+
+    def __init__(self, sizes: PartSizes = DEFAULT_SIZES) -> None:
+        self.sizes = sizes
+        self.parsed: list[int] = []
+
+    async def plan(self, path: Path, filename: str, media_type: str | None) -> Plan:
+        return await asyncio.to_thread(plan_parts, path, filename, media_type, sizes=self.sizes)
+
+    async def parse(self, path: Path, plan: Plan, part: FilePart) -> Document:
+        self.parsed.append(part.number)
+        return await asyncio.to_thread(parse_part, path, plan, part)
+
+    async def page_image(self, path: Path, page: int) -> bytes:
+        raise NotImplementedError
 
 
 class LocalEmbedder:
@@ -87,7 +108,15 @@ class World:
                 file_id=file,
                 chunks=chunks,
                 embeddings=[vector[:dimensions] for vector in vectors],
+                embedding_model=await self._model_of(connection, store),
             )
+
+    async def _model_of(self, connection: Connection, store: str) -> str:
+        cursor = await connection.execute(
+            "SELECT embedding_model FROM vector_stores WHERE vector_store_id = %s", (store,)
+        )
+        row = await cursor.fetchone()
+        return MODEL if row is None else str(row["embedding_model"])
 
     async def add(self, store: str, filename: str, text: str, **attributes: object) -> str:
         """A file that is in the store and searchable."""

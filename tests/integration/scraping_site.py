@@ -62,10 +62,11 @@ async def running_site(pages: dict[str, Page]) -> AsyncIterator[Site]:
         yield site
 
 
-async def forget_robots(valkey_url: str, *sites: Site) -> None:
+async def forget_hosts(valkey_url: str, *sites: Site) -> None:
     """Make sites unknown to the cache, where an earlier test may have had one on the same port."""
     async with Redis.from_url(valkey_url) as client:
         await client.delete(*(f"robots:{{{site.url}}}" for site in sites))
+        await client.delete(*(f"turns:{{{site.host}}}:clock" for site in sites))
 
 
 @dataclass

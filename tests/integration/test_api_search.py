@@ -58,6 +58,7 @@ async def store(api: Api, member: Member) -> str:
                 file_id=file.id,
                 chunks=[chunk],
                 embeddings=vectors,
+                embedding_model="use-multilingual-v3",
             )
     return made.id
 
@@ -139,9 +140,18 @@ async def test_a_search_puts_off_the_expiry_of_its_store(api: Api, member: Membe
     assert (used.last_active_at > expired.last_active_at, used.status) == (True, "in_progress")
 
 
+async def test_what_no_model_is_set_for_changes_nothing(sdk: openai.AsyncOpenAI, store: str) -> None:
+    plain = await names(sdk, store, query="bread")
+    extras = {"weir": {"rerank": True, "diversity": 0.0}}
+    assert await names(sdk, store, query="bread", rewrite_query=True, extra_body=extras) == plain
+    diverse = await names(sdk, store, query="bread", extra_body={"weir": {"diversity": 1.0}})
+    assert sorted(diverse) == sorted(plain)
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
+        ({"query": "a", "weir": {"diversity": 2}}, "weir.diversity"),
         ({"query": ""}, "query"),
         ({"query": []}, "query"),
         ({"query": 5}, "query"),

@@ -12,6 +12,7 @@ from psycopg.errors import LockNotAvailable
 from shared.errors import UnavailableError
 from shared.files.keys import text_key
 from shared.files.records import mark_uploaded
+from shared.knowledge.messages import ReembedStore
 from shared.knowledge.store_files import attach_file, detach_everywhere
 from shared.postgres.database import Connection
 from tests.integration.api_stack import Api, Member, bodies, count_rows
@@ -59,7 +60,12 @@ async def test_a_store_is_made_changed_and_deleted(api: Api, member: Member) -> 
     assert made.file_counts.model_dump() == dict.fromkeys(
         ("in_progress", "completed", "failed", "cancelled", "total"), 0
     )
-    assert made.weir == {"embedding_model": "use-multilingual-v3", "dimensions": 512}
+    assert made.weir == {
+        "embedding_model": "use-multilingual-v3",
+        "dimensions": 512,
+        "next_embedding_model": None,
+        "reembedding_error": None,
+    }
     assert await stores.retrieve(made.id) == made
     renamed = await stores.update(made.id, name="手册")
     assert (renamed.name, renamed.metadata, renamed.expires_after) == (
@@ -108,6 +114,22 @@ async def test_a_bad_field_is_named(sdk: openai.AsyncOpenAI, fields: dict, param
     with pytest.raises(openai.BadRequestError) as caught:
         await sdk.vector_stores.create(**fields)
     assert caught.value.param == param
+
+
+async def test_another_embedding_model_is_made_ready_in_the_background(api: Api, member: Member) -> None:
+    stores = member.sdk.vector_stores
+    made = await stores.create()
+    # As if it had been made with a model that is to be left.
+    async with api.services.database.tenant(member.tenant_id) as connection:
+        await connection.execute("UPDATE vector_stores SET embedding_model = 'retired'")
+    wanted = {"weir": {"embedding_model": "use-multilingual-v3"}}
+    changing = await stores.update(made.id, extra_body=wanted)
+    assert changing.weir["embedding_model"] == "retired"
+    assert changing.weir["next_embedding_model"] == "use-multilingual-v3"
+    (message,) = await bodies(api.queues.ingestion)
+    assert ReembedStore.model_validate_json(message).vector_store_id == made.id
+    with pytest.raises(openai.NotFoundError):
+        await stores.update(made.id, extra_body={"weir": {"embedding_model": "no-such-model"}})
 
 
 async def test_an_unknown_embedding_model_is_a_404(sdk: openai.AsyncOpenAI) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from cleanup.backlog import Backlog, read_backlog
 from cleanup.expiry import delete_abandoned_uploads, delete_expired_files, delete_expired_stores
+from cleanup.maintenance import vacuum
 from cleanup.orphans import delete_orphans
 from cleanup.settings import RuleSettings
 from cleanup.stuck import notice_uploads, resend_files, resend_pages
@@ -209,7 +211,7 @@ async def test_stuck_files_are_sent_again_and_the_others_left_alone(
 
 
 async def test_stuck_pages_are_sent_again(database: Database, queues: QueueUrls, tenant_id: str) -> None:
-    new = NewScrape(tenant_id=tenant_id, start_url="https://example.com/", depth_limit=1, page_limit=10)
+    new = NewScrape(tenant_id=tenant_id, start_urls=("https://example.com/",), depth_limit=1, page_limit=10)
     async with database.tenant(tenant_id) as connection:
         scrape = await create_scrape(connection, new, NOW)
         await connection.execute("UPDATE scrape_pages SET updated_at = %s", (NOW - 2 * HOUR,))
@@ -271,6 +273,7 @@ def cleaner(database: Database, objects: Objects, queues: QueueUrls) -> Cleaner:
         objects=objects,
         ingestion=Queue(queues.ingestion),
         scraping=Queue(queues.scraping),
+        batches=Queue(queues.batch),
         rules=RuleSettings(),
         log=logger("cleanup"),
     )
@@ -322,6 +325,7 @@ def handle(
         "BUCKET": objects.bucket,
         "INGESTION_QUEUE_URL": queues.ingestion,
         "SCRAPING_QUEUE_URL": queues.scraping,
+        "BATCH_QUEUE_URL": queues.batch,
     }.items():
         monkeypatch.setenv(f"WEIR_{name}", value)
     monkeypatch.setenv("CLEANUP_DATABASE", database_url)
@@ -343,3 +347,53 @@ async def test_the_scheduled_event_cleans_up(
     assert not await exists(database, tenant_id, file.file_id)
     (metric,) = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert json.loads(metric)["CleanupExpiredFiles"] == [1.0]
+
+
+async def test_the_backlog_is_what_the_jobs_say(
+    cleaner: Cleaner, database: Database, objects: Objects, tenant_id: str
+) -> None:
+    store = await add_store(database, tenant_id)
+    kinds = (("in_progress", True), ("failed", True), ("completed", True), ("in_progress", False))
+    for status, uploaded in kinds:
+        file = await add_file(database, objects, tenant_id, uploaded=uploaded)
+        await attach(database, tenant_id, store, file.file_id, status=status, updated_at=NOW - 2 * HOUR)
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute("UPDATE vector_store_files SET created_at = updated_at")
+    found = await read_backlog(database, tenant_id)
+    assert (found.waiting_files, found.waiting_parts, found.failed_files) == (1, 0, 1)
+    assert 7200 <= found.oldest_seconds < 7200 + 3600
+    joined = found.joined(Backlog(waiting_files=2, oldest_seconds=9000))
+    assert (joined.waiting_files, joined.oldest_seconds) == (3, 9000)
+    counts = Sweep(backlog=joined).counts()
+    assert (counts["backlog_waiting_files"], counts["backlog_failed_files"]) == (3, 1)
+
+
+async def test_partitions_with_many_dead_rows_are_vacuumed(
+    database: Database, objects: Objects, tenant_id: str
+) -> None:
+    store = await add_store(database, tenant_id)
+    file = await add_file(database, objects, tenant_id)
+    await attach(database, tenant_id, store, file.file_id)
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute(
+            "INSERT INTO chunks (tenant_id, vector_store_id, file_id, ordinal, text, char_start, char_end,"
+            " terms, term_count) SELECT %s, %s, %s, n, 'x', 0, 1, 'x', 1 FROM generate_series(1, 1500) n",
+            (tenant_id, store, file.file_id),
+        )
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute("DELETE FROM chunks")
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    assert await vacuum(database, lambda: False) == 0
+    await vacuum(database, lambda: True, limit=100)
+    async with database.anonymous() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    async with database.anonymous() as connection:
+        cursor = await connection.execute(
+            "SELECT max(n_dead_tup) AS dead, max(vacuum_count + autovacuum_count) AS times"
+            " FROM pg_stat_user_tables WHERE relname ~ '^chunks_[0-9]+$'"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    # Autovacuum may have been first.
+    assert row["dead"] < 1000
+    assert row["times"] >= 1

@@ -77,7 +77,11 @@ async def stack(
             "WEIR_PROVIDER_SECRETS": "env:NO_SUCH_{PROVIDER}",
             "WEIR_INGESTION_QUEUE_URL": queues.ingestion,
             "WEIR_SCRAPING_QUEUE_URL": queues.scraping,
+            "WEIR_BATCH_QUEUE_URL": queues.batch,
             "WEIR_USAGE_QUEUE_URL": queues.usage,
+            "WEIR_TURNS_QUEUE_URL": queues.turns,
+            # Nobody is connected there.
+            "WEIR_WEBSOCKET_CALLBACK_URL": "http://127.0.0.1:1",
         },
         queues,
     )
@@ -126,6 +130,9 @@ async def test_the_api_refuses_the_example_key(load: Load) -> None:
         ("ingestion", "sqs-ingestion-file.json"),
         ("scraping", "sqs-scraping.json"),
         ("accounting", "sqs-usage.json"),
+        ("batch", "sqs-batch-advance.json"),
+        ("batch", "sqs-batch-chunk.json"),
+        ("turns", "sqs-turn.json"),
     ],
 )
 async def test_work_that_nobody_waits_for_any_more_is_done(load: Load, function: str, event: str) -> None:
@@ -133,13 +140,30 @@ async def test_work_that_nobody_waits_for_any_more_is_done(load: Load, function:
     assert await invoke(load(function), example(event)) == {"batchItemFailures": []}
 
 
-@pytest.mark.parametrize("function", ["ingestion", "scraping", "accounting"])
+@pytest.mark.parametrize("function", ["ingestion", "scraping", "accounting", "batch"])
 async def test_a_message_that_makes_no_sense_goes_back_alone(load: Load, function: str) -> None:
-    names = {"ingestion": "sqs-ingestion-file", "scraping": "sqs-scraping", "accounting": "sqs-usage"}
+    names = {
+        "ingestion": "sqs-ingestion-file",
+        "scraping": "sqs-scraping",
+        "accounting": "sqs-usage",
+        "batch": "sqs-batch-chunk",
+    }
     event = example(f"{names[function]}.json")
     poison = {**event["Records"][0], "messageId": "poison", "body": '{"nonsense": true}'}
     event["Records"].append(poison)
     assert await invoke(load(function), event) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+
+
+async def test_a_client_connects_sends_a_turn_and_leaves(load: Load, stack: Stack, api_key: str) -> None:
+    handler, connect = load("connections"), example("websocket-connect.json")
+    assert (await invoke(handler, connect))["statusCode"] == 401
+    connect["headers"]["Sec-WebSocket-Protocol"] = f"weir, weir.key.{api_key}"
+    answer = await invoke(handler, connect)
+    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "weir"}}
+    for name in ("websocket-message.json", "websocket-disconnect.json"):
+        assert await invoke(handler, example(name)) == {"statusCode": 200}
+    queued = await call(client("sqs").receive_message, QueueUrl=stack.queues.turns, WaitTimeSeconds=1)
+    assert json.loads(queued["Messages"][0]["Body"])["turn_id"] == "turn-1"
 
 
 async def test_chat_streams_as_lambda_starts_it(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -16,13 +17,17 @@ from shared.aws.queues import Queue
 from shared.errors import UpstreamError
 from shared.files.keys import text_key
 from shared.knowledge.deletion import delete_file
-from shared.knowledge.ingest import Ingestion, IngestionLimits, JobBusyError
+from shared.knowledge.embedder import Embedder
+from shared.knowledge.embedding import Embedding
+from shared.knowledge.ingest import Ingestion
+from shared.knowledge.means import IngestionLimits, JobBusyError, Means
 from shared.knowledge.messages import IngestFile
+from shared.knowledge.reading import Parser, Reading
 from shared.knowledge.search import SearchQuery, search
 from shared.postgres.database import Database
 from shared.telemetry import logger, metrics
 from tests.integration.api_stack import bodies, count_rows
-from tests.integration.knowledge_world import LocalEmbedder, World
+from tests.integration.knowledge_world import InProcess, LocalEmbedder, World
 
 GUIDE = b"# Kettle\n\nThe kettle holds two litres.\n\n## Safety\n\nNever fill it above the line.\n"
 
@@ -35,26 +40,37 @@ class Desk:
         self.objects = objects
         self.queues = queues
         self.embedder = LocalEmbedder()
+        self.parser = InProcess()
+        self.counted: Counter[str] = Counter()
         self.worker = self.new_worker(self.embedder)
 
     def new_worker(
         self,
-        embedder: object,
+        embedder: Embedder,
         limits: IngestionLimits = IngestionLimits(),  # noqa: B008 - frozen
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        parser: Parser | None = None,
     ) -> Worker:
-        log = logger("test")
-        ingestion = Ingestion(
-            self.world.database, self.objects, lambda _: embedder, limits=limits, clock=clock, log=log
+        database = self.world.database
+        reading = Reading(objects=self.objects, parser=parser or self.parser, max_bytes=limits.max_bytes)
+        embedding = Embedding(
+            database=database,
+            embedder_of=lambda _: embedder,
+            batch=limits.embedding_batch,
+            calls=limits.embedding_calls,
         )
-        return Worker(
-            database=self.world.database,
+        means = Means(
+            database=database,
             objects=self.objects,
             queue=Queue(self.queues.ingestion),
-            ingestion=ingestion,
-            log=log,
-            metrics=metrics("test"),
+            reading=reading,
+            embedding=embedding,
+            limits=limits,
+            clock=clock,
+            count=lambda name, value: self.counted.update({name: value}),
+            log=logger("test"),
         )
+        return Worker(means, metrics("test"))
 
     async def upload(self, filename: str, data: bytes, *stores: str, status: str = "pending") -> str:
         """A file with its bytes in S3, attached to stores."""
@@ -83,6 +99,10 @@ class Desk:
         query = SearchQuery(vector_store_ids=(store,), text=text)
         found = await search(self.world.database, LocalEmbedder(), self.world.tenant_id, query)
         return [passage.text for passage in found]
+
+
+async def run(worker: Worker, job: IngestFile) -> str:
+    return await Ingestion(worker.means).run(job)
 
 
 def event(key: str) -> str:
@@ -168,9 +188,8 @@ async def test_deleting_a_file_leaves_no_trace(desk: Desk) -> None:
 async def test_of_two_workers_one_does_the_job(desk: Desk) -> None:
     store = await desk.world.new_store()
     file = await desk.upload("guide.md", GUIDE, store, status="uploaded")
-    ingestion = desk.worker.ingestion
     job = desk.job(store, file)
-    answers = await asyncio.gather(*(ingestion.run(job) for _ in range(3)), return_exceptions=True)
+    answers = await asyncio.gather(*(run(desk.worker, job) for _ in range(3)), return_exceptions=True)
     assert answers.count("completed") == 1
     assert all(answer in ("completed", "finished") or isinstance(answer, JobBusyError) for answer in answers)
     assert (await desk.state(file))["attempts"] == 1
@@ -277,13 +296,13 @@ async def test_a_stopped_worker_gives_its_job_back(desk: Desk) -> None:
     store = await desk.world.new_store()
     file = await desk.upload("guide.md", GUIDE, store, status="uploaded")
     held = Held()
-    work = asyncio.create_task(desk.new_worker(held).ingestion.run(desk.job(store, file)))
+    work = asyncio.create_task(run(desk.new_worker(held), desk.job(store, file)))
     await held.waiting.wait()
     with pytest.raises(JobBusyError):
-        await desk.worker.ingestion.run(desk.job(store, file))
+        await run(desk.worker, desk.job(store, file))
     work.cancel()
     await asyncio.wait([work])
-    assert await desk.worker.ingestion.run(desk.job(store, file)) == "completed"
+    assert await run(desk.worker, desk.job(store, file)) == "completed"
 
 
 async def test_a_killed_workers_job_is_done_by_another_and_its_late_result_refused(desk: Desk) -> None:
@@ -292,10 +311,10 @@ async def test_a_killed_workers_job_is_done_by_another_and_its_late_result_refus
     job, held = desk.job(store, file), Held()
     # This worker is taken for dead: nothing renews its lease.
     dead = desk.new_worker(held, IngestionLimits(lease=timedelta(hours=1)))
-    work = asyncio.create_task(dead.ingestion.run(job))
+    work = asyncio.create_task(run(dead, job))
     await held.waiting.wait()
     later = desk.new_worker(desk.embedder, clock=lambda: datetime.now(UTC) + timedelta(hours=2))
-    assert await later.ingestion.run(job) == "completed"
+    assert await run(later, job) == "completed"
     statistics = await desk.world.statistics(store)
     held.go.set()
     assert await work == "superseded"
@@ -316,7 +335,7 @@ async def test_a_long_job_keeps_its_lease(desk: Desk) -> None:
         return datetime.now(UTC)
 
     slow = desk.new_worker(held, IngestionLimits(lease=timedelta(seconds=0.3)), clock)
-    work = asyncio.create_task(slow.ingestion.run(job))
+    work = asyncio.create_task(run(slow, job))
     await held.waiting.wait()
     first = (await desk.state(file))["lease_until"]
     await renewed.wait()
@@ -329,7 +348,7 @@ async def test_a_job_removed_meanwhile_writes_nothing(desk: Desk) -> None:
     store = await desk.world.new_store()
     file = await desk.upload("guide.md", GUIDE, store, status="uploaded")
     held = Held()
-    work = asyncio.create_task(desk.new_worker(held).ingestion.run(desk.job(store, file)))
+    work = asyncio.create_task(run(desk.new_worker(held), desk.job(store, file)))
     await held.waiting.wait()
     await delete_file(desk.world.database, desk.objects, tenant_id=desk.world.tenant_id, file_id=file)
     held.go.set()

@@ -6,9 +6,10 @@ import pytest
 from psycopg import errors
 
 from shared.errors import NotFoundError
-from shared.knowledge.index import EmbeddingMismatchError, remove_file, replace_chunks
+from shared.knowledge.index import remove_file, replace_chunks
+from shared.knowledge.vectors import EmbeddingMismatchError
 from shared.postgres.database import Database
-from tests.integration.knowledge_world import World, chunks_of
+from tests.integration.knowledge_world import MODEL, World, chunks_of
 
 ENGLISH = "# Kettle\n\nThe kettle holds two litres. It is made of steel.\n\n" + "Never fill it too far. " * 30
 CHINESE = "# 退款\n\n退款在七个工作日内到账。请保留订单号。\n"
@@ -47,10 +48,10 @@ async def test_statistics_are_those_of_the_chunks(world: World) -> None:
 async def test_the_same_again_doubles_nothing_and_new_content_replaces(world: World) -> None:
     store = await world.new_store()
     file = await world.add(store, "a.md", ENGLISH)
-    before = await world.rows("SELECT * FROM chunks ORDER BY ordinal")
+    before = await world.rows("SELECT ordinal, text, terms FROM chunks ORDER BY ordinal")
     noted = await world.statistics(store)
     await world.index(store, file, ENGLISH)
-    assert await world.rows("SELECT * FROM chunks ORDER BY ordinal") == before
+    assert await world.rows("SELECT ordinal, text, terms FROM chunks ORDER BY ordinal") == before
     assert await world.statistics(store) == noted
     await world.index(store, file, CHINESE)
     assert [row["headings"] for row in await world.rows("SELECT headings FROM chunks")] == [["退款"]]
@@ -115,6 +116,7 @@ async def test_vectors_that_do_not_fit_are_refused(world: World) -> None:
                 file_id=file,
                 chunks=chunks_of(CHINESE),
                 embeddings=[],
+                embedding_model=MODEL,
             )
 
 

@@ -137,7 +137,7 @@ async def test_the_tenants_of_stores_are_apart(world: World, store: str) -> None
         await find(stranger, own, store, text="weir")
     # The one function that runs outside row-level security is asked for the store by name.
     rows = await stranger.rows(
-        "SELECT * FROM match_chunks(%s, 'weir'::tsquery, %s::tsquery, NULL, NULL, 10)", [store], f"'{store}'"
+        "SELECT * FROM match_terms(%s, 'weir'::tsquery, %s::tsquery, NULL, 10)", store, f"'{store}'"
     )
     assert rows == []
     assert await stranger.rows("SELECT * FROM chunks") == []

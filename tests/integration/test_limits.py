@@ -102,6 +102,21 @@ async def all_of(*reserving) -> tuple[list[Reservation], list[RateLimitError]]:
     return granted, refused
 
 
+async def test_what_is_spent_beside_a_reservation_counts_once(desk: Desk) -> None:
+    budget = Limits(budget_per_day=DOLLAR, budget_per_month=DOLLAR)
+    limited = desk.having(key=budget, model=Limits(requests_per_minute=1))
+    await limited.settle(await limited.reserve(cost=100), cost=10)
+
+    for _ in range(2):
+        await limited.limiter.charge(limited.caller, "emb_1", "e", UNLIMITED, 7, datetime.now(UTC))
+    await limited.limiter.charge(limited.caller, "emb_2", "e", UNLIMITED, 0, datetime.now(UTC))
+
+    assert await limited.money() == (17, 17, 0)
+    with pytest.raises(BudgetError):
+        await desk.having(key=budget).reserve(cost=DOLLAR - 16)
+    await desk.having(key=budget).reserve(cost=DOLLAR - 17)
+
+
 async def test_a_caller_without_limits_never_asks_valkey(database: Database, tenant_id: str) -> None:
     class NoValkey(Valkey):
         async def attempt(self, *_, **__):
@@ -113,6 +128,7 @@ async def test_a_caller_without_limits_never_asks_valkey(database: Database, ten
     reservation = await limiter.reserve(caller, "r", "m", UNLIMITED, demand, datetime.now(UTC))
     assert not reservation.metered
     await limiter.settle(reservation, tokens=1, cost_microdollars=1)
+    await limiter.charge(caller, "e", "m", UNLIMITED, 1, datetime.now(UTC))
 
 
 @pytest.mark.parametrize("scope", ["key", "tenant", "model"])

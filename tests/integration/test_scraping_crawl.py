@@ -2,200 +2,25 @@
 
 import asyncio
 import itertools
-import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from types import ModuleType
-from typing import Any
 
 import pytest
 from aiohttp import web
 
-from local.components.storage import QueueUrls
 from shared.aws.clients import call, client
 from shared.aws.objects import Objects
-from shared.files.models import StoredFile
 from shared.files.records import get_file
 from shared.knowledge.store_files import get_store_file
-from shared.knowledge.store_models import NewVectorStore, StoreSettings
-from shared.knowledge.stores import create_store, delete_store
-from shared.postgres.database import Database
-from shared.postgres.pages import PageRequest
+from shared.knowledge.stores import delete_store
 from shared.web.frontier import claim_page
-from shared.web.messages import FetchPage
-from shared.web.scrape_models import NewScrape, PageCounts, Scrape, ScrapePage
-from shared.web.scrapes import cancel_scrape, create_scrape, get_scrape, list_pages
-from tests.integration.scraping_site import (
-    Site,
-    article,
-    forget_robots,
-    running_listener,
-    running_site,
-)
-from tests.loading import Context, fresh_handler
+from shared.web.scrape_models import PageCounts
+from shared.web.scrapes import cancel_scrape
+from tests.integration.scraping_crawler import EVENT, Crawler, Handle
+from tests.integration.scraping_site import Site, article, forget_hosts, running_listener
+from tests.loading import Context
 
-EVENT = json.loads((Path(__file__).parents[2] / "events" / "sqs-scraping.json").read_text())
-
-Handle = Callable[[dict[str, Any], object], dict[str, Any]]
-
-
-@pytest.fixture
-async def site(valkey_url: str) -> AsyncIterator[Site]:
-    async with running_site({}) as running:
-        await forget_robots(valkey_url, running)
-        yield running
-
-
-@pytest.fixture
-async def other_site(valkey_url: str) -> AsyncIterator[Site]:
-    async with running_site({}) as running:
-        await forget_robots(valkey_url, running)
-        yield running
-
-
-@pytest.fixture
-def handler(
-    site: Site,
-    other_site: Site,
-    database_url: str,
-    valkey_url: str,
-    objects: Objects,
-    queues: QueueUrls,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ModuleType]:
-    """The handler's module, imported anew, permitted to visit the two sites."""
-    for name, value in {
-        "WEIR_DATABASE_SECRET": "env:SCRAPING_DATABASE_URL",
-        "SCRAPING_DATABASE_URL": database_url,
-        "WEIR_VALKEY_URL": valkey_url,
-        "WEIR_VALKEY_TIMEOUT_MS": "1000",
-        "WEIR_BUCKET": objects.bucket,
-        "WEIR_SCRAPING_QUEUE_URL": queues.scraping,
-        "WEIR_CRAWLER_PERMITTED_HOSTS": f"{site.host}, {other_site.host}",
-        "WEIR_CRAWLER_USER_AGENT": "WeirBot/1.0 (+https://weir.example/bot)",
-        "WEIR_CRAWLER_DELAY_SECONDS": "0",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with fresh_handler("scraping") as module:
-        yield module
-
-
-@pytest.fixture
-def handle(handler: ModuleType) -> Handle:
-    function: Handle = handler.handle
-    return function
-
-
-class Crawler:
-    """Plays Lambda: takes messages from the queue, hands them to the handler, deletes what they did."""
-
-    def __init__(self, handle: Handle, database: Database, tenant_id: str, queue_url: str) -> None:
-        self.handle = handle
-        self.database = database
-        self.tenant_id = tenant_id
-        self.queue_url = queue_url
-
-    async def start(
-        self, url: str, *, depth_limit: int = 2, page_limit: int = 20, vector_store_id: str | None = None
-    ) -> Scrape:
-        """Make a scrape and send its first message."""
-        new = NewScrape(
-            tenant_id=self.tenant_id,
-            start_url=url,
-            depth_limit=depth_limit,
-            page_limit=page_limit,
-            vector_store_id=vector_store_id,
-        )
-        async with self.database.tenant(self.tenant_id) as connection:
-            scrape = await create_scrape(connection, new, datetime.now(UTC))
-        body = self.message(scrape, url).model_dump_json()
-        await call(client("sqs").send_message, QueueUrl=self.queue_url, MessageBody=body)
-        return scrape
-
-    def message(self, scrape: Scrape, url: str) -> FetchPage:
-        return FetchPage(tenant_id=self.tenant_id, scrape_id=scrape.scrape_id, url=url, depth=0)
-
-    async def deliver(self, *bodies: str, twice: bool = False) -> set[int]:
-        """One event with these bodies, each once or twice; the places of those that failed."""
-        record = EVENT["Records"][0]
-        records = [record | {"messageId": f"{place}", "body": body} for place, body in enumerate(bodies)]
-        if twice:
-            records = [copy for record in records for copy in (record, record)]
-        answer = await asyncio.to_thread(self.handle, {"Records": records}, Context())
-        return {int(item["itemIdentifier"]) for item in answer["batchItemFailures"]}
-
-    async def step(self, *, twice: bool = False) -> None:
-        """Take what is in the queue, waiting a second for it, and work on it."""
-        answer = await call(
-            client("sqs").receive_message,
-            QueueUrl=self.queue_url,
-            MaxNumberOfMessages=10,
-            WaitTimeSeconds=1,
-        )
-        messages = answer.get("Messages", [])
-        if not messages:
-            return
-        failed = await self.deliver(*(message["Body"] for message in messages), twice=twice)
-        assert not failed
-        for message in messages:
-            await call(
-                client("sqs").delete_message,
-                QueueUrl=self.queue_url,
-                ReceiptHandle=message["ReceiptHandle"],
-            )
-
-    async def run(self, scrape: Scrape, *, twice: bool = False) -> Scrape:
-        """Work until the scrape has ended."""
-        while (now := await self.state(scrape)).status in ("queued", "running"):
-            await self.step(twice=twice)
-        return now
-
-    async def crawl(self, url: str, **options: Any) -> Scrape:
-        """Start a scrape, and work until it has ended."""
-        return await self.run(await self.start(url, **options))
-
-    async def state(self, scrape: Scrape) -> Scrape:
-        async with self.database.tenant(self.tenant_id) as connection:
-            return await get_scrape(connection, scrape.scrape_id)
-
-    async def pages(self, scrape: Scrape) -> dict[str, ScrapePage]:
-        """By path."""
-        async with self.database.tenant(self.tenant_id) as connection:
-            page = await list_pages(connection, scrape.scrape_id, PageRequest(limit=1000))
-        origin = "/".join(scrape.start_url.split("/")[:3])
-        return {item.url.removeprefix(origin): item for item in page.items}
-
-    async def file(self, url: str) -> StoredFile:
-        async with self.database.tenant(self.tenant_id) as connection:
-            cursor = await connection.execute("SELECT file_id FROM files WHERE source_url = %s", (url,))
-            row = await cursor.fetchone()
-            assert row is not None
-            return await get_file(connection, row["file_id"])
-
-    async def delayed(self) -> int:
-        """Messages in the queue that are not to be had yet."""
-        answer = await call(
-            client("sqs").get_queue_attributes, QueueUrl=self.queue_url, AttributeNames=["All"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessagesDelayed"])
-
-
-@pytest.fixture
-def crawler(handle: Handle, database: Database, tenant_id: str, queues: QueueUrls) -> Crawler:
-    return Crawler(handle, database, tenant_id, queues.scraping)
-
-
-@pytest.fixture
-async def store_id(database: Database, tenant_id: str) -> str:
-    new = NewVectorStore(
-        tenant_id=tenant_id,
-        settings=StoreSettings(metadata={}),
-        embedding_model="use-multilingual-v3",
-        dimensions=512,
-    )
-    async with database.tenant(tenant_id) as connection:
-        return (await create_store(connection, new, datetime.now(UTC))).vector_store_id
+pytest_plugins = ["tests.integration.scraping_fixtures"]
 
 
 def cancel_work(loop: asyncio.AbstractEventLoop) -> None:
@@ -396,17 +221,20 @@ async def test_who_must_wait_long_goes_back_to_the_queue(site: Site, crawler: Cr
     assert site.visited("/a") == site.visited("/b") == 0
 
 
-async def test_a_passing_failure_is_tried_again_later(site: Site, crawler: Crawler) -> None:
+async def test_a_passing_failure_is_tried_again_later(site: Site, crawler: Crawler, valkey_url: str) -> None:
     site.pages["/"] = web.Response(status=503, headers={"Retry-After": "120"})
     scrape = await crawler.start(f"{site.url}/")
     await crawler.step()
     page = (await crawler.pages(scrape))["/"]
     assert (page.status, page.attempts) == ("queued", 1)
     assert await crawler.delayed() == 1
-    # The delayed message, before its time.
+    # The delayed message, before its time: while the host rests, it is left alone.
     body = crawler.message(scrape, f"{site.url}/").model_dump_json()
     await crawler.deliver(body)
-    await crawler.deliver(body)
+    assert (site.visited("/"), await crawler.delayed()) == (1, 2)
+    for _ in range(2):
+        await forget_hosts(valkey_url, site)
+        await crawler.deliver(body)
     ended = await crawler.state(scrape)
     assert (ended.status, ended.error_message) == ("failed", "status 503")
     assert site.visited("/") == 3

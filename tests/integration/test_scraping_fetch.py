@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from shared.web.fetch import Fetcher, FetchFailedError, FetchLimits, FetchRefusedError
+from shared.web.fetch import Fetcher, FetchFailedError, FetchLimits, FetchRefusedError, Validators
 from tests.integration.scraping_site import Listener, Names, Site, article, running_listener, running_site
 
 AGENT = "WeirBot/1.0 (+https://weir.example/bot)"
@@ -161,11 +161,34 @@ async def test_each_redirect_is_asked_about(site: Site, fetcher: Fetcher) -> Non
 
 
 async def test_redirects_end(site: Site, fetcher: Fetcher) -> None:
-    site.pages["/loop"] = redirect("/loop")
+    site.pages |= {f"/{number}": redirect(f"/{number + 1}") for number in range(100)}
     with pytest.raises(FetchFailedError, match="5 redirects") as failure:
-        await fetcher.fetch(f"{site.url}/loop")
+        await fetcher.fetch(f"{site.url}/0")
     assert not failure.value.transient
-    assert site.visited("/loop") == 6
+    assert len(site.visits) == 6
+
+
+async def test_redirects_in_a_circle_end_at_once(site: Site, fetcher: Fetcher) -> None:
+    site.pages |= {"/a": redirect("/b"), "/b": redirect("/a#again")}
+    with pytest.raises(FetchFailedError, match="circle; it may want cookies") as failure:
+        await fetcher.fetch(f"{site.url}/a")
+    assert not failure.value.transient
+    assert [visit.path for visit in site.visits] == ["/a", "/b"]
+
+
+async def test_a_later_fetch_is_conditional(site: Site, fetcher: Fetcher) -> None:
+    headers = {"ETag": '"1"', "Last-Modified": "Mon, 06 May 2024 00:00:00 GMT"}
+    site.pages |= {"/": redirect("/a"), "/a": web.Response(text="a", headers=headers)}
+    first = await fetcher.fetch(f"{site.url}/")
+    assert (first.etag, first.last_modified) == (headers["ETag"], headers["Last-Modified"])
+    validators = Validators(url=first.url, etag=first.etag, last_modified=first.last_modified)
+    site.pages["/a"] = web.Response(status=304)
+    again = await fetcher.fetch(f"{site.url}/", validators=validators)
+    assert (again.status, again.body) == (304, b"")
+    redirected, asked = site.visits[-2:]
+    assert "If-None-Match" not in redirected.headers
+    assert asked.headers["If-None-Match"] == headers["ETag"]
+    assert asked.headers["If-Modified-Since"] == headers["Last-Modified"]
 
 
 async def test_other_answers_are_no_errors_here(site: Site, fetcher: Fetcher) -> None:
@@ -344,9 +367,9 @@ async def test_a_slow_body_ends_in_time(site: Site) -> None:
 async def test_slow_redirects_share_one_time(site: Site) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.2)
-        return redirect("/")
+        return redirect(f"/?n={len(site.visits)}")
 
-    site.pages["/"] = slow
+    site.pages |= dict.fromkeys(["/", *(f"/?n={number}" for number in range(9))], slow)
     limits = FetchLimits(seconds=0.5)
     async with Fetcher(user_agent=AGENT, permitted_hosts=[site.host], limits=limits) as fetcher:
         with pytest.raises(FetchFailedError, match=r"within 0\.5 s"):

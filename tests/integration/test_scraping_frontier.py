@@ -2,25 +2,32 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.errors import NotFoundError
 from shared.postgres.database import Database
 from shared.postgres.pages import PageRequest
-from shared.web.frontier import claim_page, enqueue_links, finish_page, release_page, stalled_pages
-from shared.web.messages import FetchPage
+from shared.web.frontier import claim_page, finish_page, pass_page, release_page, unsent
+from shared.web.messages import FetchPage, ReportScrape
+from shared.web.reports import settle_report, take_report
 from shared.web.scrape_models import (
+    CrawlRules,
+    Findings,
     NewScrape,
     PageBusy,
     PageClaim,
     PageCounts,
+    PageElsewhere,
     PageOutcome,
     Scrape,
     ScrapePage,
 )
 from shared.web.scrapes import cancel_scrape, create_scrape, get_scrape, list_pages, list_scrapes
+from shared.web.stalled import stalled_work
 
 START = "https://example.com/"
 LEASE = timedelta(minutes=2)
@@ -36,13 +43,14 @@ class Work:
         self._database = database
         self._tenant_id = tenant_id
 
-    async def create(self, *, depth_limit: int = 1, page_limit: int = 10) -> Scrape:
+    async def create(self, *, depth_limit: int = 1, page_limit: int = 10, **options: Any) -> Scrape:
         new = NewScrape(
             tenant_id=self._tenant_id,
-            start_url=START,
+            start_urls=options.pop("start_urls", (START,)),
             depth_limit=depth_limit,
             page_limit=page_limit,
             vector_store_id="vs_1",
+            **options,
         )
         async with self._database.tenant(self._tenant_id) as connection:
             return await create_scrape(connection, new, datetime.now(UTC))
@@ -74,16 +82,23 @@ class Work:
         assert isinstance(claim, PageClaim)
         return claim
 
-    async def enqueue(self, claim: PageClaim, links: Sequence[str]) -> set[str]:
+    async def enqueue(self, claim: PageClaim, links: Sequence[str], **found: Any) -> set[str]:
+        """End a page that has these links; the URLs that are to be sent."""
+        findings = Findings(urls=tuple(links), site="example.com", **found)
         async with self._database.tenant(self._tenant_id) as connection:
-            messages = await enqueue_links(connection, claim, links)
-        assert all(message.depth == claim.depth + 1 for message in messages)
-        assert len({message.url for message in messages}) == len(messages)
-        return {message.url for message in messages}
+            messages = await finish_page(connection, claim, COMPLETED, findings)
+        pages = [message for message in messages or () if isinstance(message, FetchPage)]
+        assert len({message.url for message in pages}) == len(pages)
+        return {message.url for message in pages}
+
+    async def unsent(self, scrape: Scrape, url: str = START) -> set[str]:
+        async with self._database.tenant(self._tenant_id) as connection:
+            messages = await unsent(connection, self.message(scrape, url))
+        return {message.url for message in messages if isinstance(message, FetchPage)}
 
     async def finish(self, claim: PageClaim, outcome: PageOutcome = COMPLETED) -> bool:
         async with self._database.tenant(self._tenant_id) as connection:
-            return await finish_page(connection, claim, outcome)
+            return await finish_page(connection, claim, outcome) is not None
 
     async def release(self, claim: PageClaim, *, counted: bool) -> None:
         async with self._database.tenant(self._tenant_id) as connection:
@@ -94,7 +109,8 @@ class Work:
             for method in ("hashjoin", "mergejoin", "material", "indexscan", "bitmapscan"):
                 # Leaves the plan in which a plain subquery runs once per row.
                 await connection.execute(f"SET LOCAL enable_{method} = off")
-            return {message.url for message in await stalled_pages(connection, idle=idle, limit=limit)}
+            messages = await stalled_work(connection, idle=idle, limit=limit)
+        return {message.url for message in messages if isinstance(message, FetchPage)}
 
 
 @pytest.fixture
@@ -174,7 +190,6 @@ async def test_links_are_queued_once(work: Work) -> None:
     scrape = await work.create()
     claim = await work.claim(scrape)
     assert await work.enqueue(claim, [*links(3), *links(3), START]) == set(links(3))
-    await work.finish(claim)
     other = await work.claim(scrape, links(1)[0])
     assert not other.follows_links
     pages = await work.pages(scrape)
@@ -182,14 +197,16 @@ async def test_links_are_queued_once(work: Work) -> None:
     assert (await work.get(scrape)).page_counts == PageCounts(completed=1, running=1, queued=2)
 
 
-async def test_whoever_comes_after_a_death_sends_what_was_not_sent(work: Work) -> None:
+async def test_a_message_that_comes_again_sends_what_was_not_sent(work: Work) -> None:
     scrape = await work.create(depth_limit=2)
-    dead = await work.claim(scrape, lease=NO_LEASE)
-    assert await work.enqueue(dead, links(3)) == set(links(3))
+    assert await work.enqueue(await work.claim(scrape), links(3)) == set(links(3))
     taken = await work.claim(scrape, links(3)[0])
+    assert await work.try_claim(scrape) is None
+    assert await work.unsent(scrape) == set(links(3)[1:])
     assert await work.enqueue(taken, links(1, "other")) == set(links(1, "other"))
-    claim = await work.claim(scrape)
-    assert await work.enqueue(claim, links(3)) == set(links(3)[1:])
+    assert await work.unsent(scrape, links(3)[0]) == set(links(1, "other"))
+    await work.cancel(scrape)
+    assert await work.unsent(scrape) == set()
 
 
 async def test_depth_ends(work: Work) -> None:
@@ -226,7 +243,6 @@ async def test_the_last_pages_may_end_at_once(work: Work) -> None:
     scrape = await work.create()
     start = await work.claim(scrape)
     await work.enqueue(start, links(8))
-    await work.finish(start)
     claims = [await work.claim(scrape, url) for url in links(8)]
     assert (await work.get(scrape)).status == "running"
     assert all(await asyncio.gather(*map(work.finish, claims)))
@@ -238,13 +254,11 @@ async def test_cancelling_skips_what_is_queued(work: Work) -> None:
     scrape = await work.create(depth_limit=2)
     start = await work.claim(scrape)
     await work.enqueue(start, links(4))
-    await work.finish(start)
     finishing, put_back = await work.claim(scrape, links(4)[0]), await work.claim(scrape, links(4)[1])
     cancelled = await work.cancel(scrape)
     assert cancelled.status == "cancelled"
     assert cancelled.page_counts == PageCounts(completed=1, running=2, skipped=2)
     assert await work.enqueue(finishing, links(1, "more")) == set()
-    assert await work.finish(finishing)
     await work.release(put_back, counted=True)
     assert await work.try_claim(scrape, links(4)[2]) is None
     ended = await work.cancel(scrape)
@@ -259,15 +273,91 @@ async def test_a_scrape_that_ended_is_not_cancelled(work: Work) -> None:
 
 async def test_pages_nobody_touches_are_found_once(work: Work) -> None:
     scrape = await work.create()
-    start = await work.claim(scrape, lease=NO_LEASE)
-    await work.enqueue(start, links(2))
-    await work.claim(scrape, links(2)[0])
+    held, died, lost = links(3)
+    await work.enqueue(await work.claim(scrape), links(3))
+    await work.claim(scrape, held)
+    await work.claim(scrape, died, lease=NO_LEASE)
     ended = await work.create()
     await work.cancel(ended)
     assert await work.stalled(timedelta(hours=1)) == set()
-    assert await work.stalled(timedelta(0), limit=1) < {START, links(2)[1]}
-    assert await work.stalled(timedelta(0)) == {START, links(2)[1]}
+    assert await work.stalled(timedelta(0), limit=1) < {died, lost}
+    assert await work.stalled(timedelta(0)) == {died, lost}
     assert await work.stalled(timedelta(hours=1)) == set()
+
+
+async def test_a_page_waits_for_whoever_does_its_stage(
+    work: Work, database: Database, tenant_id: str
+) -> None:
+    scrape = await work.create()
+    claim = await work.claim(scrape)
+    async with database.tenant(tenant_id) as connection:
+        assert await pass_page(connection, claim, "render")
+        assert not await pass_page(connection, claim, "render")
+        assert not await finish_page(connection, claim, COMPLETED)
+    assert await work.try_claim(scrape) == PageElsewhere("render")
+    async with database.tenant(tenant_id) as connection:
+        rendering = await claim_page(connection, work.message(scrape), LEASE, stages=("render",))
+        assert isinstance(rendering, PageClaim)
+        assert (rendering.stage, rendering.attempts) == ("render", 1)
+        assert await pass_page(connection, rendering, "rendered")
+    assert (await work.claim(scrape)).stage == "rendered"
+
+
+async def test_many_start_pages_and_sitemaps_begin_a_scrape(work: Work) -> None:
+    sitemap = f"{START}sitemap.xml"
+    scrape = await work.create(start_urls=tuple(links(2)), sitemaps=(sitemap,), page_limit=4, depth_limit=0)
+    assert (scrape.start_url, scrape.page_counts) == (links(1)[0], PageCounts(queued=2))
+    claim = await work.claim(scrape, sitemap)
+    assert (claim.kind, claim.follows_links) == ("sitemap", True)
+    nested = f"{START}more.xml"
+    assert await work.enqueue(claim, links(5), sitemaps=(nested,)) == {*links(4)[2:], nested}
+    pages = await work.pages(scrape)
+    assert {(pages[url].kind, pages[url].depth) for url in links(4)} == {("page", 0)}
+    assert (pages[nested].kind, pages[sitemap].kind) == ("sitemap", "sitemap")
+    # Sitemaps are no pages.
+    assert (await work.get(scrape)).page_counts == PageCounts(queued=4)
+
+
+async def test_a_scrape_ends_when_it_has_read_its_bytes(work: Work) -> None:
+    scrape = await work.create(byte_limit=1_000)
+    await work.enqueue(await work.claim(scrape), links(4))
+    small, large = await work.claim(scrape, links(4)[0]), await work.claim(scrape, links(4)[1])
+    await work.finish(small, replace(COMPLETED, bytes=999))
+    assert (await work.get(scrape)).status == "running"
+    await work.finish(large, replace(COMPLETED, bytes=1))
+    ended = await work.get(scrape)
+    assert (ended.status, ended.bytes_read) == ("completed", 1_000)
+    assert ended.page_counts == PageCounts(completed=3, skipped=2)
+
+
+async def test_a_page_with_nearly_the_same_text_is_marked(work: Work) -> None:
+    scrape = await work.create()
+    await work.enqueue(await work.claim(scrape), links(4))
+    hashes = (2**64 - 1, 2**64 - 8, 2**64 - 16, None)
+    for url, simhash in zip(links(4), hashes, strict=True):
+        await work.finish(await work.claim(scrape, url), replace(COMPLETED, simhash=simhash))
+    pages = await work.pages(scrape)
+    assert [pages[url].similar_to for url in links(4)] == [None, links(1)[0], links(2)[1], None]
+
+
+async def test_the_end_is_to_be_reported_once(work: Work, database: Database, tenant_id: str) -> None:
+    rules = CrawlRules(webhook_url="https://example.com/hook")
+    scrape = await work.create(rules=rules, webhook_secret="whsec_c2VjcmV0")
+    claim = await work.claim(scrape)
+    async with database.tenant(tenant_id) as connection:
+        messages = await finish_page(connection, claim, COMPLETED)
+        assert messages == [ReportScrape(tenant_id=tenant_id, scrape_id=scrape.scrape_id, attempt=0)]
+        report = await take_report(connection, messages[0])
+        assert report is not None
+        assert report.url == "https://example.com/hook"
+        assert await take_report(connection, messages[0]) is None
+    async with database.tenant(tenant_id) as connection:
+        # Its answer may never have come.
+        stalled = await stalled_work(connection, idle=timedelta(0), limit=10)
+        assert stalled == [ReportScrape(tenant_id=tenant_id, scrape_id=scrape.scrape_id, attempt=1)]
+    async with database.tenant(tenant_id) as connection:
+        await settle_report(connection, scrape.scrape_id, "delivered")
+        assert await stalled_work(connection, idle=timedelta(0), limit=10) == []
 
 
 async def test_tenants_do_not_see_each_others_scrapes(work: Work, database: Database) -> None:

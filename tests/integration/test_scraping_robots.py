@@ -9,7 +9,7 @@ from aiohttp import web
 from shared.valkey.client import Valkey
 from shared.web.fetch import Fetcher, FetchFailedError, FetchLimits, FetchRefusedError
 from shared.web.robots import Robots, Ruling
-from tests.integration.scraping_site import Site, forget_robots, running_listener, running_site
+from tests.integration.scraping_site import Site, forget_hosts, running_listener, running_site
 
 FREE = Ruling(allowed=True, crawl_delay=0.0)
 
@@ -17,7 +17,7 @@ FREE = Ruling(allowed=True, crawl_delay=0.0)
 @pytest.fixture
 async def site(valkey_url: str) -> AsyncIterator[Site]:
     async with running_site({}) as running:
-        await forget_robots(valkey_url, running)
+        await forget_hosts(valkey_url, running)
         yield running
 
 

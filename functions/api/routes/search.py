@@ -1,7 +1,7 @@
 """/v1/vector_stores/{vector_store_id}/search."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,6 +12,8 @@ from api.services import Services
 from shared.errors import InvalidRequestError
 from shared.http.request_id import request_id
 from shared.knowledge.passage import Passage
+from shared.knowledge.reranker import ModelReranker
+from shared.knowledge.rewriting import rewritten
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
 from shared.limits.keys import Caller
@@ -51,20 +53,32 @@ async def search_store(
     )
     response.headers.update(reservation.allowance.headers())
     try:
+        queries = await _queries(services, caller, body)
         found = await asyncio.gather(
-            *(_search(services, caller, vector_store_id, body, text) for text in body.queries)
+            *(_search(services, caller, vector_store_id, body, text) for text in queries)
         )
     finally:
-        # Its embeddings are billed by themselves.
+        # Its embeddings are billed, and charged to budgets, by themselves.
         await services.limiter.settle(reservation, tokens=tokens, cost_microdollars=0)
     async with services.database.tenant(caller.tenant_id) as connection:
         await note_use(connection, vector_store_id, services.clock())
-    return result_page(body.queries, best(found, body.max_num_results))
+    # The answer to one query is in its order already, which diversity may have changed.
+    passages = found[0] if len(found) == 1 else best(found, body.max_num_results)
+    return result_page(queries, passages)
+
+
+async def _queries(services: Services, caller: Caller, body: SearchRequest) -> Sequence[str]:
+    """What is searched: as it was asked, or as a model would ask it, if that is wanted and one is set."""
+    model = services.asked_model(caller, services.search.rewrite_model) if body.rewrite_query else None
+    if model is None:
+        return body.queries
+    return await asyncio.gather(*(rewritten(model, text) for text in body.queries))
 
 
 async def _search(
     services: Services, caller: Caller, vector_store_id: str, body: SearchRequest, text: str
 ) -> list[Passage]:
+    model = services.asked_model(caller, services.search.rerank_model) if body.weir.rerank else None
     return await search(
         services.database,
         services.embedder(caller),
@@ -75,8 +89,11 @@ async def _search(
             max_results=body.max_num_results,
             filters=body.filters,
             score_threshold=body.ranking_options.score_threshold,
+            diversity=body.weir.diversity,
         ),
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
+        reranker=None if model is None else ModelReranker(model),
+        replica=services.replica,
     )
 
 

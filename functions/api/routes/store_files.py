@@ -18,9 +18,9 @@ from api.schemas.store_files import (
     store_file_object,
 )
 from shared.errors import ConflictError
-from shared.files.keys import text_key
 from shared.knowledge.store_files import detach_file, get_store_file, list_store_files, set_attributes
 from shared.knowledge.stores import get_store
+from shared.knowledge.texts import find_text
 
 router = APIRouter(prefix="/vector_stores/{vector_store_id}/files")
 
@@ -106,13 +106,15 @@ async def content(
     """The clean text that was made of a file, which the character ranges of citations count in."""
     async with services.database.tenant(caller.tenant_id) as connection:
         file = await get_store_file(connection, vector_store_id, file_id)
+        found = await find_text(
+            connection, tenant_id=caller.tenant_id, vector_store_id=vector_store_id, file_id=file_id
+        )
     if file.status != "completed":
         raise ConflictError(f"The text of {file_id!r} is not there: its status is {file.status!r}.")
-    text = (await services.objects.get(text_key(caller.tenant_id, file_id))).decode()
     size = services.limits.text_page_chars
-    more = len(text) > page * size
+    text, more = await found.read(services.objects, (page - 1) * size, size)
     return ContentPage(
-        data=[TextPart(text=text[(page - 1) * size : page * size])],
+        data=[TextPart(text=text)],
         has_more=more,
         next_page=str(page + 1) if more else None,
     )

@@ -1,5 +1,6 @@
 """/v1/vector_stores."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -19,9 +20,10 @@ from api.schemas.vector_stores import (
 )
 from api.services import Services
 from shared.errors import InvalidRequestError, PermissionDeniedError
-from shared.knowledge.index import DIMENSIONS
+from shared.knowledge.model_change import begin_change
 from shared.knowledge.store_models import NewVectorStore, StoreSettings
 from shared.knowledge.stores import create_store, delete_store, get_store, list_stores, update_store
+from shared.knowledge.vectors import DIMENSIONS
 from shared.limits.keys import Caller
 
 router = APIRouter(prefix="/vector_stores")
@@ -65,11 +67,20 @@ async def retrieve(
 async def update(
     vector_store_id: VectorStorePath, body: UpdateStoreRequest, services: WithServices, caller: WithCaller
 ) -> VectorStoreObject:
-    """Change a store's name, metadata or expiry."""
+    """Change a store's name, metadata, expiry or embedding model."""
+    named, message = body.weir.embedding_model, None
+    model = None if named is None else _embedding_model(named, services, caller)
     async with services.database.tenant(caller.tenant_id) as connection:
         store = await get_store(connection, vector_store_id)
         changed = await update_store(connection, vector_store_id, _changed(store.settings, body))
-        return store_object(changed, services.clock())
+        if model is not None:
+            message = await begin_change(
+                connection, caller.tenant_id, vector_store_id, model.name, model.dimensions
+            )
+            changed = await get_store(connection, vector_store_id)
+    if message is not None:
+        await services.ingestion.send([message])
+    return store_object(changed, services.clock())
 
 
 @router.delete("/{vector_store_id}")
@@ -83,20 +94,7 @@ async def delete(
 
 
 def _new_store(body: CreateStoreRequest, services: Services, caller: Caller) -> NewVectorStore:
-    named = body.weir.embedding_model
-    if named is not None and not caller.may_use(named):
-        raise PermissionDeniedError(
-            f"This key does not allow the model {named!r}; ask its owner to add it.",
-            param="weir.embedding_model",
-        )
-    model = named or services.embedding_model
-    dimensions = services.models.embedding_model(model).dimensions
-    if dimensions not in DIMENSIONS:
-        sizes = ", ".join(map(str, sorted(DIMENSIONS)))
-        raise InvalidRequestError(
-            f"The model {model!r} makes vectors of {dimensions} numbers; a store holds those of {sizes}.",
-            param="weir.embedding_model",
-        )
+    model = _embedding_model(body.weir.embedding_model, services, caller)
     return NewVectorStore(
         tenant_id=caller.tenant_id,
         settings=StoreSettings(
@@ -105,9 +103,33 @@ def _new_store(body: CreateStoreRequest, services: Services, caller: Caller) -> 
             expires_after_days=_days(body.expires_after),
         ),
         description=body.description,
-        embedding_model=model,
-        dimensions=dimensions,
+        embedding_model=model.name,
+        dimensions=model.dimensions,
     )
+
+
+@dataclass(frozen=True)
+class _EmbeddingModel:
+    name: str
+    dimensions: int
+
+
+def _embedding_model(named: str | None, services: Services, caller: Caller) -> _EmbeddingModel:
+    """The model that a store is to have: the deployment's own where none is named."""
+    if named is not None and not caller.may_use(named):
+        raise PermissionDeniedError(
+            f"This key does not allow the model {named!r}; ask its owner to add it.",
+            param="weir.embedding_model",
+        )
+    name = named or services.embedding_model
+    dimensions = services.models.embedding_model(name).dimensions
+    if dimensions not in DIMENSIONS:
+        sizes = ", ".join(map(str, sorted(DIMENSIONS)))
+        raise InvalidRequestError(
+            f"The model {name!r} makes vectors of {dimensions} numbers; a store holds those of {sizes}.",
+            param="weir.embedding_model",
+        )
+    return _EmbeddingModel(name, dimensions)
 
 
 def _changed(settings: StoreSettings, body: UpdateStoreRequest) -> StoreSettings:

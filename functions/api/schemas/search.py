@@ -14,20 +14,32 @@ _Query = Annotated[Text, Field(min_length=1)]
 
 
 class RankingOptions(RequestModel):
-    """Weir has one ranker, by whichever of OpenAI's names. Scores are 0 to 1."""
+    """By whichever of OpenAI's names, Weir's one ranker; `weir.rerank` adds a model. Scores are 0 to 1."""
 
     ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
+class SearchExtras(RequestModel):
+    """What OpenAI has no word for.
+
+    `diversity`: how much a passage loses for being like those above it. `rerank`: let a model put the best
+    passages in order, if the deployment has set one.
+    """
+
+    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rerank: bool = False
+
+
 class SearchRequest(RequestModel):
-    """POST /v1/vector_stores/{id}/search. `rewrite_query` changes nothing: see `search_query`."""
+    """POST /v1/vector_stores/{id}/search. `search_query` of the answer is what was searched."""
 
     query: _Query | Annotated[list[_Query], Field(min_length=1, max_length=8)]
     filters: AttributeFilter | None = None
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
     ranking_options: RankingOptions = RankingOptions()
     rewrite_query: bool = False
+    weir: SearchExtras = SearchExtras()
 
     @property
     def queries(self) -> tuple[str, ...]:

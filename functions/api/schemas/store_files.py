@@ -60,11 +60,19 @@ class LastError(BaseModel):
     message: str
 
 
+class PartsObject(BaseModel):
+    """Parts of a large file that is in progress."""
+
+    completed: int
+    total: int
+
+
 class StoreFileExtras(BaseModel):
     """What OpenAI has no word for."""
 
     filename: str
     chunk_count: int
+    parts: PartsObject | None
 
 
 class StoreFileObject(Item):
@@ -120,6 +128,7 @@ def store_file_object(file: StoreFile) -> StoreFileObject:
     error = None
     if file.error_code is not None:
         error = LastError(code=file.error_code, message=file.error_message or "")
+    parts = file.progress and PartsObject(completed=file.progress.completed, total=file.progress.total)
     return StoreFileObject(
         id=file.file_id,
         created_at=unix(file.created_at),
@@ -128,7 +137,7 @@ def store_file_object(file: StoreFile) -> StoreFileObject:
         last_error=error,
         usage_bytes=file.usage_bytes,
         attributes=file.attributes,
-        weir=StoreFileExtras(filename=file.filename, chunk_count=file.chunk_count),
+        weir=StoreFileExtras(filename=file.filename, chunk_count=file.chunk_count, parts=parts),
     )
 
 

@@ -42,11 +42,15 @@ class CreateStoreRequest(RequestModel):
 
 
 class UpdateStoreRequest(RequestModel):
-    """POST /v1/vector_stores/{id}: what is not sent stays, and null empties it."""
+    """POST /v1/vector_stores/{id}: what is not sent stays, and null empties it.
+
+    Another embedding model takes the place of the present one when everything is embedded anew.
+    """
 
     name: Name | None = None
     metadata: Metadata | None = None
     expires_after: StoreExpiry | None = None
+    weir: NewStoreExtras = NewStoreExtras()
 
 
 class FileCountsObject(BaseModel):
@@ -64,6 +68,8 @@ class StoreExtras(BaseModel):
 
     embedding_model: str
     dimensions: int
+    next_embedding_model: str | None
+    reembedding_error: str | None
 
 
 class VectorStoreObject(Item):
@@ -121,5 +127,10 @@ def store_object(store: VectorStore, now: datetime) -> VectorStoreObject:
         expires_at=None if store.expires_at is None else unix(store.expires_at),
         last_active_at=unix(store.last_active_at),
         metadata=dict(store.settings.metadata),
-        weir=StoreExtras(embedding_model=store.embedding_model, dimensions=store.dimensions),
+        weir=StoreExtras(
+            embedding_model=store.embedding_model,
+            dimensions=store.dimensions,
+            next_embedding_model=store.next_embedding_model,
+            reembedding_error=store.reembed_error,
+        ),
     )

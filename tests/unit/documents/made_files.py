@@ -18,7 +18,12 @@ class Words:
     bold: bool = False
 
 
-def pdf(*pages: list[Words], title: str = "", encrypted: bool = False) -> bytes:
+@dataclass(frozen=True)
+class Rectangle:
+    """A filled rectangle as large as the page, as scans are."""
+
+
+def pdf(*pages: list[Words] | list[Rectangle], title: str = "", encrypted: bool = False) -> bytes:
     """A PDF in Helvetica, one content stream a page."""
     count = len(pages)
     kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(count))
@@ -39,7 +44,9 @@ def pdf(*pages: list[Words], title: str = "", encrypted: bool = False) -> bytes:
     return _with_xref(objects, encrypted)
 
 
-def _show(words: Words) -> str:
+def _show(words: Words | Rectangle) -> str:
+    if isinstance(words, Rectangle):
+        return "0 0 612 792 re f"
     font = "F2" if words.bold else "F1"
     text = words.text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
     return f"BT /{font} {words.size} Tf {words.x} {words.y} Td ({text}) Tj ET"
@@ -84,3 +91,104 @@ def paragraph(text: str, properties: str = "") -> str:
 def cell(text: str, properties: str = "") -> str:
     """A table cell."""
     return f"<w:tc><w:tcPr>{properties}</w:tcPr>{paragraph(text)}</w:tc>"
+
+
+RELATIONS = 'xmlns="http://schemas.openxmlformats.org/package/2006/relationships"'
+R = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+
+
+def relations(**targets: str) -> str:
+    """A relationships part: id="kind target"."""
+    entries = (
+        f'<Relationship Id="{id}" Type="x/{kind}" Target="{target}"/>'
+        for id, (kind, target) in ((id, words.split()) for id, words in targets.items())
+    )
+    return f"<Relationships {RELATIONS}>{''.join(entries)}</Relationships>"
+
+
+def xlsx(*sheets: str, strings: str = "", styles: str = "", workbook: str = "", **files: str) -> bytes:
+    """A workbook; each sheet the XML of its rows."""
+    numbers = range(1, len(sheets) + 1)
+    names = "".join(f'<sheet name="Sheet {n}" sheetId="{n}" r:id="s{n}"/>' for n in numbers)
+    targets = {f"s{n}": f"worksheet worksheets/sheet{n}.xml" for n in numbers}
+    parts = {
+        "xl/workbook.xml": f"<workbook {R}>{workbook}<sheets>{names}</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": relations(
+            **targets, strings="sharedStrings sharedStrings.xml", styles="styles styles.xml"
+        ),
+        "xl/sharedStrings.xml": f"<sst>{strings}</sst>",
+        "xl/styles.xml": f"<styleSheet>{styles}</styleSheet>",
+    }
+    parts |= {
+        f"xl/worksheets/sheet{n}.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>"
+        for n, rows in zip(numbers, sheets, strict=True)
+    }
+    return archive(parts | files)
+
+
+def sheet_row(number: int, *cells: str | float) -> str:
+    """A row of a sheet: text inline, numbers as numbers."""
+    texts = (
+        f"<c><v>{cell}</v></c>"
+        if isinstance(cell, int | float)
+        else f'<c t="inlineStr"><is><t>{cell}</t></is></c>'
+        for cell in cells
+    )
+    return f'<row r="{number}">{"".join(texts)}</row>'
+
+
+P = (
+    'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+)
+
+
+def pptx(*slides: str, notes: str = "", files: dict[str, str] | None = None) -> bytes:
+    """A presentation; each slide the XML of its shapes; `notes` are the first slide's."""
+    numbers = range(1, len(slides) + 1)
+    ids = "".join(f'<p:sldId id="{n}" r:id="s{n}"/>' for n in numbers)
+    parts = {
+        "ppt/presentation.xml": f"<p:presentation {P} {R}><p:sldIdLst>{ids}</p:sldIdLst></p:presentation>",
+        "ppt/_rels/presentation.xml.rels": relations(**{f"s{n}": f"slide slides/{n}.xml" for n in numbers}),
+        "ppt/slides/_rels/1.xml.rels": relations(n="notesSlide ../notes/1.xml", c="chart ../charts/1.xml"),
+        "ppt/notes/1.xml": slide(notes, "notes"),
+    }
+    parts |= {f"ppt/slides/{n}.xml": slide(shapes) for n, shapes in zip(numbers, slides, strict=True)}
+    return archive(parts | (files or {}))
+
+
+def slide(shapes: str, name: str = "sld") -> str:
+    """A slide of those shapes."""
+    return f"<p:{name} {P} {R}><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:{name}>"
+
+
+def shape(*paragraphs: str, placeholder: str | None = None) -> str:
+    """A shape with paragraphs; two spaces before one put it a level deeper."""
+    mark = f'<p:nvPr><p:ph type="{placeholder}"/></p:nvPr>' if placeholder else "<p:nvPr/>"
+    body = "".join(
+        f'<a:p><a:pPr lvl="{(len(text) - len(text.lstrip())) // 2}"/>'
+        f"<a:r><a:t>{text.strip()}</a:t></a:r></a:p>"
+        for text in paragraphs
+    )
+    return f"<p:sp><p:nvSpPr>{mark}</p:nvSpPr><p:txBody>{body}</p:txBody></p:sp>"
+
+
+def epub(*chapters: str, contents: str = "", **files: str) -> bytes:
+    """A book; each chapter the XHTML of its body, `contents` that of the table of contents."""
+    numbers = range(1, len(chapters) + 1)
+    items = "".join(
+        f'<item id="c{n}" href="text/{n}.xhtml" media-type="application/xhtml+xml"/>' for n in numbers
+    )
+    nav = '<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>'
+    spine = "".join(f'<itemref idref="c{n}"/>' for n in numbers)
+    parts = {
+        "META-INF/container.xml": '<container><rootfile full-path="OPS/book.opf"/></container>',
+        "OPS/book.opf": "<package><metadata><title>The Book</title></metadata>"
+        f"<manifest>{nav}{items}</manifest><spine>{spine}</spine></package>",
+        "OPS/nav.xhtml": f"<html><body>{contents}</body></html>",
+    }
+    parts |= {
+        f"OPS/text/{n}.xhtml": f"<?xml version='1.0' encoding='utf-8'?><html><body>{body}</body></html>"
+        for n, body in zip(numbers, chapters, strict=True)
+    }
+    return archive(parts | files)

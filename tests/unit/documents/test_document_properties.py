@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 
 from shared.documents.document import Content, Document, Limits, Part, UnreadableDocumentError, assemble
 from shared.documents.parse import parse
-from tests.unit.documents.made_files import Words, cell, docx, paragraph, pdf
+from tests.unit.documents.made_files import (
+    Words,
+    cell,
+    docx,
+    epub,
+    paragraph,
+    pdf,
+    pptx,
+    shape,
+    sheet_row,
+    xlsx,
+)
 
 PARTS = st.builds(
     Part,
@@ -36,6 +47,24 @@ FILES = {
     "a.csv": 'name;city\n"Ada; C.";London\nBob;Zürich\n'.encode(),
     "a.tsv": b"a\tb\nc\td\n",
     "a.txt": "Zwölf Boxkämpfer.\n\n水壶可以容纳两升水。".encode("gb18030"),
+    "a.xlsx": xlsx(
+        sheet_row(1, "Name", "Age")
+        + sheet_row(2, "Ada", 36)
+        + '<row r="4"><c r="C4" t="s"><v>0</v></c></row>',
+        strings="<si><t>shared</t></si>",
+    ),
+    "a.pptx": pptx(
+        shape("Title", placeholder="title") + shape("a", "  b"), notes=shape("n", placeholder="body")
+    ),
+    "a.epub": epub("<p>Once.</p>", "<h1>End</h1>", contents='<a href="text/1.xhtml">One</a>'),
+    "a.eml": (
+        b"Subject: =?utf-8?q?H=C3=A4?=\nFrom: a@b\nMIME-Version: 1.0\n"
+        b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain; charset=gb2312\n\n"
+        b"Text.\n--x\nContent-Type: image/png; name=a.png\n"
+        b"Content-Transfer-Encoding: base64\n\neA==\n--x--\n"
+    ),
+    "a.json": b'{"title": "T", "rows": [{"a": 1, "b": {"c": "d"}}, [1, 2]], "list": ["x", null]}',
+    "a.jsonl": b'{"a": 1}\n\n{"a": ["b"]}\n',
     "a.py": b"def f():\n    return 1\n",
 }
 
@@ -77,7 +106,7 @@ def test_whole_files_are_read(filename: str) -> None:
 
 
 @pytest.mark.parametrize("filename", FILES)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_cut_files_are_read_or_refused(filename: str, data: st.DataObject) -> None:
     whole = FILES[filename]
@@ -85,7 +114,7 @@ def test_cut_files_are_read_or_refused(filename: str, data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize("filename", FILES)
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused(filename: str, data: st.DataObject) -> None:
     damaged = bytearray(FILES[filename])

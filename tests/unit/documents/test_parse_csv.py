@@ -47,6 +47,19 @@ def test_gaps_and_repeats_in_the_header_get_names() -> None:
     assert rows(",city,city\n7,Bern,Biel\n") == [("Column 1: 7; city: Bern; city (2): Biel", 2)]
 
 
+def test_a_single_row_is_not_lost() -> None:
+    assert rows("name,city\n") == [("name; city", 1)]
+
+
+def test_a_title_above_the_table_is_a_note() -> None:
+    text = "Report of the year,,\n\nname,city,age\nAda,London,36\nBob,Bern,\n"
+    assert rows(text) == [
+        ("Report of the year", 1),
+        ("name: Ada; city: London; age: 36", 4),
+        ("name: Bob; city: Bern", 5),
+    ]
+
+
 def test_rows_longer_than_the_header_lose_nothing() -> None:
     assert rows("name\nAda,London\n") == [("name: Ada; Column 2: London", 2)]
 
@@ -70,9 +83,9 @@ def test_a_tsv_may_hold_commas() -> None:
     ("text", "limits", "reason"),
     [
         ("a,b\n" + "1,2\n" * 20, Limits(rows=10), "more than 10 rows"),
-        (",".join("a" * 50) + "\n1" * 10, Limits(cells=100), "more than 100 cells"),
+        (",".join("a" * 50) + ("\n" + "1," * 49) * 10, Limits(cells=100), "more than 100 cells"),
         ('a,b\n"' + "x,y\n" * 300_000, Limits(), "Is a quote left open"),
-        ("name,city\n", Limits(), "contains no text"),
+        (",\n\n", Limits(), "contains no text"),
     ],
 )
 def test_what_cannot_be_read_says_why(text: str, limits: Limits, reason: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from shared.documents.document import Document, Limits, UnreadableDocumentError
 from shared.documents.parse import parse
-from tests.unit.documents.made_files import Words, pdf
+from tests.unit.documents.made_files import Rectangle, Words, pdf
 
 PROSE = [
     Words("The kettle holds two litres of water and boils it in three", 700),
@@ -90,7 +90,8 @@ def test_the_title_of_the_file_is_used_if_it_is_one() -> None:
     ("data", "reason"),
     [
         (pdf(PROSE, encrypted=True), "encrypted; upload one without a password"),
-        (pdf([]), "no text layer"),
+        (pdf([Rectangle()]), "no text layer"),
+        (pdf([]), "contains no text"),
         (pdf(PROSE)[:200], "damaged or cut short"),
         (pdf([Words("\x01\x03K\x05\x11W\x13" * 9, 700)]), "do not say which characters"),
     ],

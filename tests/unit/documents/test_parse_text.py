@@ -6,6 +6,7 @@ from shared.documents.cleaning import clean, clean_line
 from shared.documents.document import UnreadableDocumentError
 from shared.documents.media import detect_format
 from shared.documents.parse import parse
+from shared.documents.source import Source
 from tests.unit.documents.made_files import archive, docx, paragraph, pdf
 
 
@@ -43,6 +44,8 @@ def test_code_keeps_its_indentation() -> None:
         ("gb18030", "a" * 20_000 + "北京市是中华人民共和国的首都"),
         ("big5", "臺北市是中華民國的首都,也是臺灣的政治、文化、商業中心。"),
         ("shift_jis", "東京は日本の首都であり、世界最大級の都市である。"),
+        ("utf-16-le", "Name,City\nAda,London"),
+        ("utf-16-be", "Name,City\nAda,London"),
         ("euc-kr", "서울은 대한민국의 수도이며 최대 도시이다."),
     ],
 )
@@ -102,14 +105,20 @@ HTML = b"\n<!-- saved -->\n<!DOCTYPE HTML><html><body>hi</body></html>"
         (b"a,b", "a.csv", "application/vnd.ms-excel", "csv"),
         (b"a\tb", "a.tsv", None, "tsv"),
         (b"a", "no extension", None, "text"),
-        (b"{}", "a.json", "application/json", "code"),
+        (b"{}", "a.json", "application/json", "json"),
+        (b"{}", "a.ndjson", None, "jsonl"),
+        (b"\x89PNG\r\n\x1a\n", "a.pdf", "application/pdf", "png"),
+        (b"RIFF\x10\x00\x00\x00WEBP", "a", None, "webp"),
+        (archive({"xl/workbook.xml": "<x/>"}), "a.docx", None, "xlsx"),
+        (archive({"ppt/presentation.xml": "<x/>"}), "a", None, "pptx"),
+        (archive({"META-INF/container.xml": "<x/>"}), "a", None, "epub"),
         ("水壶".encode("utf-16"), "a.md", None, "markdown"),
     ],
 )
 def test_content_decides_then_the_media_type_then_the_extension(
     data: bytes, filename: str, media_type: str | None, expected: str
 ) -> None:
-    assert detect_format(data, filename, media_type) == expected
+    assert detect_format(Source(data), filename, media_type) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,10 +126,10 @@ def test_content_decides_then_the_media_type_then_the_extension(
     [
         (b"\x00" * 1_000, "binary file"),
         (bytes(range(256)) * 4, "binary file"),
-        (b"\x89PNG\r\n\x1a\n", "PNG image"),
+        (b"II*\x00", "TIFF image; save it as PNG"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 500, "old or a password-protected Office file"),
-        (archive({"xl/workbook.xml": "<x/>"}), "Excel workbook; save each sheet as CSV"),
-        (archive({"ppt/presentation.xml": "<x/>"}), "PowerPoint"),
+        (archive({"xl/workbook.bin": "x"}), "binary Excel workbook; save it as XLSX"),
+        (archive({"content.xml": "<x/>"}), "OpenDocument"),
         (archive({"notes.txt": "x"}), "ZIP archive"),
         (b"\x00\x00\x00\x18ftypmp42", "audio, video or an image"),
         (b"{\\rtf1 hello}", "rich text"),
@@ -132,7 +141,7 @@ def test_unsupported_files_are_named(data: bytes, name: str) -> None:
     assert caught.value.code == "unsupported_file"
 
 
-@pytest.mark.parametrize("filename", ["a.pdf", "a.docx"])
+@pytest.mark.parametrize("filename", ["a.pdf", "a.docx", "a.pptx", "a.xlsx", "a.epub", "a.json", "a.eml"])
 def test_text_under_the_name_of_another_format_is_invalid(filename: str) -> None:
     with pytest.raises(UnreadableDocumentError) as caught:
         parse(b"just text", filename, None)

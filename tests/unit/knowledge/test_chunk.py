@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.documents.document import Content, Document, Limits, Part, assemble
+from shared.documents.document import Block, Content, Document, Limits, Part, assemble
 from shared.documents.parse import parse
 from shared.knowledge.chunk import chunk
+from shared.knowledge.sentences import sentences
 from shared.providers.tokens import estimate_tokens
 
 LINES = st.text(alphabet="ab c.。!？\t中文字𠀀é|", min_size=1, max_size=60).filter(str.strip)
@@ -38,9 +41,22 @@ def test_chunks_cover_the_text_without_overlap_within_the_budget(parsed: Documen
         assert piece.text == parsed.text[piece.start : piece.end]
         assert piece.text.strip()
         assert not parsed.text[end : piece.start].strip()
-        assert estimate_tokens(piece.text) <= budget
+        assert estimate_tokens(piece.text) <= 2 * budget
         end = piece.end
     assert not parsed.text[end:].strip()
+
+
+@given(DOCUMENTS, st.integers(10, 60))
+def test_sentences_rows_and_code_up_to_twice_the_budget_stay_whole(parsed: Document, budget: int) -> None:
+    pieces = chunk(parsed, max_tokens=budget)
+    for block in parsed.blocks:
+        lines = [line.strip() for line in block.text.split("\n") if line.strip()]
+        units = {"code": [block.text.strip()], "table": lines}.get(block.kind, [])
+        if block.kind == "paragraph":
+            units = [block.text[start:end] for start, end in sentences(block.text)]
+        for unit in units:
+            if estimate_tokens(unit) <= budget:
+                assert any(unit in piece.text for piece in pieces)
 
 
 @given(DOCUMENTS, st.integers(10, 60))
@@ -135,13 +151,61 @@ def test_a_page_begins_a_chunk() -> None:
     assert [(piece.page_first, piece.page_last) for piece in pieces] == [(1, 1), (2, 3)]
 
 
-def test_code_is_cut_between_lines_and_only_when_it_must() -> None:
-    code = "\n".join(f"    x[{n}] = compute. now(n)  # a. b" for n in range(12))
+def test_code_up_to_twice_the_budget_is_whole_and_then_cut_at_blank_lines() -> None:
+    function = "\n".join(f"    x[{n}] = compute. now(n)  # a. b" for n in range(6))
+    code = "\n\n".join(f"def f{n}():\n{function}" for n in range(4))
     part = Part(kind="code", text=code)
-    assert [piece.text for piece in chunk(document(part), max_tokens=400)] == [code]
-    pieces = chunk(document(part), max_tokens=50)
-    assert all(line in code.splitlines() for piece in pieces for line in piece.text.splitlines()[1:])
+    tokens = estimate_tokens(code)
+    assert [piece.text for piece in chunk(document(part), max_tokens=tokens // 2 + 1)] == [code]
+    pieces = chunk(document(part), max_tokens=tokens // 3)
     assert len(pieces) > 1
+    assert all(piece.text.startswith("def f") for piece in pieces)
+
+
+def test_code_without_blank_lines_is_cut_between_lines_that_keep_their_indentation() -> None:
+    code = "\n".join(f"    x[{n}] = compute. now(n)  # a. b" for n in range(40))
+    pieces = chunk(document(Part(kind="code", text=code)), max_tokens=50)
+    assert len(pieces) > 1
+    assert [line for piece in pieces for line in piece.text.splitlines()] == code.splitlines()
+
+
+def test_a_long_row_is_whole_up_to_twice_the_budget_and_then_cut_between_its_cells() -> None:
+    row = "; ".join(f"column {n}: this is. The value {n}" for n in range(12))
+    rows = document(Part(kind="paragraph", text=row, row=2), Part(kind="paragraph", text="a: b", row=3))
+    assert chunk(rows, max_tokens=estimate_tokens(row) // 2 + 1)[0].text == row
+    pieces = chunk(rows, max_tokens=30)
+    assert len(pieces) > 2
+    assert all(piece.text.startswith(("column", "a: b")) for piece in pieces)
+
+
+def test_long_code_goes_with_its_heading() -> None:
+    code = Part(kind="code", text="x = call(1, 2)\n" * 20 + "end")
+    text = paragraph("Something else comes before it. " * 6)
+    _, after = chunk(document(text, heading(2, "Example"), code), max_tokens=60)
+    assert after.text.startswith("## Example\n\nx = call")
+    assert after.headings == ("Example",)
+
+
+def test_a_part_of_a_file_stands_under_the_headings_before_it() -> None:
+    above = Block(kind="heading", text="# Manual", start=-1, end=-1, level=1)
+    part = replace(
+        document(paragraph("Fill it."), heading(1, "Next"), paragraph("x " * 300)), headings=(above,)
+    )
+    first, *rest = chunk(part, max_tokens=60)
+    assert first.headings == ("Manual",)
+    assert first.indexed_text == "Manual\n\nFill it."
+    assert {piece.headings for piece in rest} == {("Next",)}
+
+
+def test_numbered_items_and_chinese_without_spaces() -> None:
+    text = "1. Fill it. Then wait.\n2. Boil it. 你好!今天天气好。"
+    assert [text[start:end] for start, end in sentences(text)] == [
+        "1. Fill it.",
+        "Then wait.",
+        "2. Boil it.",
+        "你好!",
+        "今天天气好。",
+    ]
 
 
 def test_a_word_longer_than_the_budget_is_cut_all_the_same() -> None:

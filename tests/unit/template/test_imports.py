@@ -47,7 +47,7 @@ def test_a_handler_imports_with_what_its_function_has(function: Function) -> Non
 def test_the_layers_share_no_package() -> None:
     assert pins("SharedLayer") & pins("DocumentsLayer") == set()
     assert {"pydantic", "boto3", "uvicorn"} <= pins("SharedLayer")
-    assert {"pandas", "lxml"} <= pins("DocumentsLayer")
+    assert {"pypdfium2", "lxml"} <= pins("DocumentsLayer")
 
 
 def test_the_requirements_are_those_of_the_lock() -> None:

@@ -202,4 +202,6 @@ def test_every_trigger_has_an_example_event() -> None:
     expected = {"api-request.json", "chat-request.json", "scheduler-cleanup.json"}
     expected |= {"cloudformation-schema.json"}
     expected |= {"sqs-ingestion-s3.json", "sqs-ingestion-file.json", "sqs-scraping.json", "sqs-usage.json"}
+    expected |= {"sqs-batch-advance.json", "sqs-batch-chunk.json", "sqs-turn.json", "sqs-rendering.json"}
+    expected |= {f"websocket-{what}.json" for what in ("connect", "message", "disconnect")}
     assert {path.name for path in Path(ROOT, "events").glob("*.json")} == expected

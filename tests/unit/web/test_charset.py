@@ -64,6 +64,33 @@ def test_decode(text: str, encoding: str, meta: str | None, header: str | None, 
     assert decode(whole.encode(encoding), header).text == whole
 
 
+# Each page of a news site in each of six disguises; a detector alone fails where the head is long, or the text
+# short.
+@pytest.mark.parametrize("length", [12, 60, 400])
+@pytest.mark.parametrize("start", range(0, 50, 7))
+@pytest.mark.parametrize(
+    ("encoding", "meta", "head"),
+    [
+        pytest.param("gbk", "gb2312", "", id="GBK called gb2312"),
+        pytest.param("gbk", None, "", id="GBK without a label"),
+        pytest.param("gbk", None, STYLE, id="GBK without a label behind 17 KB of ASCII"),
+        pytest.param("gbk", "utf-8", "", id="GBK called UTF-8"),
+        pytest.param("utf-8", "gbk", "", id="UTF-8 called GBK"),
+        pytest.param("utf-8", None, "", id="UTF-8 without a label"),
+    ],
+)
+def test_chinese_pages(encoding: str, meta: str | None, head: str, start: int, length: int) -> None:
+    whole = page((CHINESE * 10)[start : start + length], meta, head)
+    assert decode(whole.encode(encoding)).text == whole
+
+
+@pytest.mark.parametrize("length", [12, 40, 400])
+@pytest.mark.parametrize("meta", ["big5", None, "utf-8"])
+def test_traditional_chinese_pages(meta: str | None, length: int) -> None:
+    whole = page((TRADITIONAL * 10)[:length], meta)
+    assert decode(whole.encode("big5")).text == whole
+
+
 @pytest.mark.parametrize(
     ("mark", "encoding"),
     [

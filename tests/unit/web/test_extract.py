@@ -6,6 +6,7 @@ import pytest
 
 from shared.web.extract import Page, extract
 from shared.web.robots import Directives
+from shared.web.simhash import simhash
 
 PAGE = """<!doctype html><html lang="en-GB"><head><meta charset="utf-8"><title>Widgets | Example</title>
 <link rel="canonical" href="/docs/widgets"><meta property="og:title" content="All about widgets">
@@ -13,7 +14,8 @@ PAGE = """<!doctype html><html lang="en-GB"><head><meta charset="utf-8"><title>W
 <nav><a href="/">Home</a> <a href="/about">About us</a></nav>
 <article><h1>All about widgets</h1>
 <p>A widget is a small thing that people make in many places, and there is a
-<a href="gadgets?b=1&amp;a=2#top">page on gadgets</a>, which tells more of the history of these devices.</p>
+<a href="gadgets?b=1&amp;a=2#top">page on gadgets</a>, which tells more of the history of these devices.
+<img src="small.png" alt="a small widget"></p>
 <h2>Sizes</h2>
 <p>They come in two sizes, as the following table shows in detail for everyone who wants to know.</p>
 <table><tr><th>Size</th><th>Price</th></tr><tr><td>Small</td><td>1 €</td></tr>
@@ -54,10 +56,13 @@ def test_boilerplate_is_left_out() -> None:
     assert "All rights reserved" not in markdown
 
 
-def test_of_links_the_text_has_the_words() -> None:
-    markdown = read(PAGE).markdown
-    assert "there is a page on gadgets, which tells more" in markdown
-    assert "http" not in markdown
+def test_markdown_has_links_and_images_and_text_the_words_alone() -> None:
+    page = read(PAGE)
+    link = "[page on gadgets](https://example.com/docs/widgets/gadgets?b=1&a=2#top)"
+    assert f"there is a {link}, which tells more" in page.markdown
+    assert "![a small widget](https://example.com/docs/widgets/small.png)" in page.markdown
+    assert "there is a page on gadgets, which tells more" in page.text
+    assert "http" not in page.text
 
 
 def test_links_are_normalised_each_once_without_those_not_to_follow() -> None:
@@ -77,6 +82,20 @@ def test_what_a_page_says_of_itself() -> None:
     assert page.published == date(2024, 5, 6)
     assert page.canonical_url == "https://example.com/docs/widgets"
     assert page.directives == Directives()
+    assert page.simhash == simhash(page.text)
+
+
+def test_json_ld_and_open_graph_say_who_wrote_a_page() -> None:
+    head = """<meta property="og:site_name" content="The River Post">
+    <meta property="og:description" content="How a river runs.">
+    <script type="application/ld+json">{"@context": "https://schema.org", "@type": "NewsArticle",
+    "headline": "The river", "datePublished": "2025-02-03", "author": {"@type": "Person", "name": "Ada Hill"}}
+    </script>"""
+    page = read(article(head))
+    assert page.author == "Ada Hill"
+    assert page.site_name == "The River Post"
+    assert page.description == "How a river runs."
+    assert page.published == date(2025, 2, 3)
 
 
 def test_a_title_becomes_a_heading_where_the_text_has_none() -> None:

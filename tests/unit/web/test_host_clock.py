@@ -1,6 +1,6 @@
 """The spacing of requests to a host."""
 
-from shared.web.politeness import HostClock
+from shared.web.host_clock import HostClock
 
 
 class Time:

@@ -1,0 +1,42 @@
+"""Ingestion that stopped half-way: parts and changes of model whose message was lost, versions nobody ends.
+
+What is sent again is touched first, as in `cleanup.stuck`.
+"""
+
+from datetime import timedelta
+
+from shared.aws.queues import Queue
+from shared.knowledge.index import remove_staged
+from shared.knowledge.model_change import stalled_changes
+from shared.knowledge.plans import abandoned_versions, stalled_parts
+from shared.postgres.database import Database
+
+
+async def resend_parts(
+    database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
+) -> int:
+    """Send parts of files to ingestion again that wait with nobody at them."""
+    async with database.tenant(tenant_id) as connection:
+        messages = await stalled_parts(connection, idle, limit)
+    await queue.send(messages)
+    return len(messages)
+
+
+async def resend_changes(
+    database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
+) -> int:
+    """Send stores that change their embedding model to ingestion again, if nobody is at them."""
+    async with database.tenant(tenant_id) as connection:
+        messages = await stalled_changes(connection, idle, limit)
+    await queue.send(messages)
+    return len(messages)
+
+
+async def remove_abandoned(database: Database, tenant_id: str, *, limit: int) -> int:
+    """Remove what was staged of files whose job was cancelled."""
+    async with database.tenant(tenant_id) as connection:
+        jobs = await abandoned_versions(connection, limit)
+    for job in jobs:
+        async with database.tenant(tenant_id) as connection:
+            await remove_staged(connection, **job.model_dump())
+    return len(jobs)

@@ -1,0 +1,177 @@
+"""One page or sitemap, from its visit to what it comes to. Nothing is written but files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from scraping.document import Harvest, harvest
+from scraping.storing import store, take_away
+from scraping.visiting import Visitor
+from shared.aws.objects import Objects
+from shared.postgres.database import Database
+from shared.web.answer import Fetched, FetchRefusedError, unsuccessful
+from shared.web.known_pages import KnownPage, known_page
+from shared.web.media import is_wanted, may_be_wanted
+from shared.web.politeness import Later
+from shared.web.rendered_pages import rendered_page
+from shared.web.scope import admits, within
+from shared.web.scrape_models import NOTHING_FOUND, Findings, PageClaim, PageOutcome, Rendering
+from shared.web.sitemap import is_sitemap, read_sitemap
+from shared.web.urls import site_of
+
+_NO_BROWSER = "its text needs JavaScript, and there is no browser to render it"
+
+_GONE = frozenset((404, 410))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """How a page ended, what it led to, and what to remember of it."""
+
+    outcome: PageOutcome
+    findings: Findings = NOTHING_FOUND
+    known: KnownPage | None = None
+
+
+@dataclass(frozen=True)
+class NeedsBrowser:
+    """Only a browser shows what is on the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Reads pages. `product` is the crawler's name; `renders`: there is a browser for pages that need it."""
+
+    database: Database
+    objects: Objects
+    visitor: Visitor
+    product: str
+    renders: bool
+    now: Callable[[], datetime]
+
+    async def read(self, claim: PageClaim, known: KnownPage | None) -> Read | Later | NeedsBrowser:
+        """Read what is claimed.
+
+        Raises:
+            FetchRefusedError: It is not to be read.
+            FetchFailedError: It could not be read.
+            NotFoundError: The vector store is gone.
+            BadSelectorError: The scrape asks for records by a selector that is none.
+        """
+        if claim.kind == "sitemap":
+            return await self._read_sitemap(claim)
+        # Records are taken from the page itself, so it is wanted whole.
+        conditional = known is not None and claim.rules.records is None and claim.rules.render != "always"
+        fetched = await self._fetch(claim, known if conditional else None)
+        if isinstance(fetched, Later):
+            return fetched
+        if fetched.status == 304 and known is not None:
+            return self._unchanged(claim, fetched, known)
+        if fetched.status in _GONE:
+            return await self._gone(claim, fetched)
+        if not 200 <= fetched.status < 300:
+            raise unsuccessful(fetched, self.now())
+        harvested = await harvest(fetched, product=self.product, rules=claim.rules)
+        if harvested.scripted and claim.rules.render != "never" and claim.stage == "fetch" and self.renders:
+            return NeedsBrowser()
+        return await self._keep(claim, fetched, harvested, known)
+
+    async def _fetch(self, claim: PageClaim, known: KnownPage | None) -> Fetched | Later:
+        async def redirect(url: str) -> None:
+            # The start page may redirect anywhere: from a bare domain to www, from an old name to a new one.
+            if claim.site is not None and not within(claim.rules, claim.site, url):
+                raise FetchRefusedError("it redirects to another site")
+
+        if claim.stage == "rendered":
+            async with self.database.tenant(claim.tenant_id) as connection:
+                if (rendered := await rendered_page(connection, claim)) is not None:
+                    return rendered
+        validators = known.validators if known is not None else None
+        return await self.visitor.visit(
+            claim.url, accepts=is_wanted, redirect=redirect, validators=validators
+        )
+
+    async def _read_sitemap(self, claim: PageClaim) -> Read | Later:
+        async def redirect(url: str) -> None:
+            return None
+
+        fetched = await self.visitor.visit(claim.url, accepts=is_sitemap, redirect=redirect)
+        if isinstance(fetched, Later):
+            return fetched
+        if not 200 <= fetched.status < 300:
+            raise unsuccessful(fetched, self.now())
+        sitemap = read_sitemap(fetched.body)
+        site = claim.site or site_of(fetched.url)
+        findings = Findings(
+            urls=_wanted(claim, site, sitemap.pages),
+            sitemaps=tuple(url for url in sitemap.sitemaps if within(claim.rules, site, url)),
+            site=site,
+        )
+        return Read(outcome=PageOutcome(status="completed", bytes=len(fetched.body)), findings=findings)
+
+    def _unchanged(self, claim: PageClaim, fetched: Fetched, known: KnownPage) -> Read:
+        outcome = PageOutcome(
+            status="completed", title=known.title, file_id=known.file_id, change="unchanged"
+        )
+        return Read(outcome=outcome, findings=_findings(claim, fetched.url, known.links), known=known)
+
+    async def _gone(self, claim: PageClaim, fetched: Fetched) -> Read:
+        reason = f"status {fetched.status}"
+        if await take_away(self.database, self.objects, claim):
+            return Read(outcome=PageOutcome(status="skipped", reason=f"{reason}: it is gone", change="gone"))
+        return Read(outcome=PageOutcome(status="failed", reason=reason))
+
+    async def _keep(
+        self, claim: PageClaim, fetched: Fetched, harvested: Harvest, known: KnownPage | None
+    ) -> Read:
+        findings = _findings(claim, fetched.url, harvested.links)
+        rendering = _rendering(claim, harvested)
+        size, records = len(fetched.body), harvested.records
+        if (document := harvested.document) is None:
+            taken = harvested.withdrawn and await take_away(self.database, self.objects, claim)
+            reason = _NO_BROWSER if rendering == "needed" else harvested.reason
+            outcome = PageOutcome(
+                status="skipped",
+                reason=reason,
+                change="gone" if taken else None,
+                rendering=rendering,
+                bytes=size,
+                records=records,
+            )
+            return Read(outcome=outcome, findings=findings)
+        kept = await store(self.database, self.objects, claim, document, known, self.now())
+        outcome = PageOutcome(
+            status="completed",
+            title=document.title,
+            file_id=kept.file_id,
+            change=kept.change,
+            rendering=rendering,
+            bytes=size,
+            simhash=harvested.simhash,
+            records=records,
+        )
+        remembered = known_page(
+            claim.url,
+            fetched,
+            file_id=kept.file_id,
+            sha256=document.sha256,
+            title=document.title,
+            links=harvested.links,
+            static=rendering == "none",
+        )
+        return Read(outcome=outcome, findings=findings, known=remembered)
+
+
+def _rendering(claim: PageClaim, harvested: Harvest) -> Rendering:
+    if claim.stage == "rendered":
+        return "done"
+    return "needed" if harvested.scripted and claim.rules.render != "never" else "none"
+
+
+def _findings(claim: PageClaim, url: str, links: tuple[str, ...]) -> Findings:
+    site = claim.site or site_of(url)
+    return Findings(urls=_wanted(claim, site, links) if claim.follows_links else (), site=site)
+
+
+def _wanted(claim: PageClaim, site: str, links: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(link for link in links if admits(claim.rules, site, link) and may_be_wanted(link))

@@ -1,0 +1,109 @@
+"""Asks a chat model one thing for Weir's own ends, and bills it."""
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.ledger.outbox import UsageOutbox
+from shared.ledger.prices import cost_microdollars
+from shared.ledger.usage import UsageRecord
+from shared.limits.limiter import Limiter
+from shared.providers.catalog import Models
+from shared.providers.tokens import TokenUsage, estimate_tokens
+from shared.routing.answers import Buffered
+from shared.routing.embeddings import Payer
+from shared.routing.route import Route
+from shared.routing.router import Router
+
+
+class RoutedModel:
+    """The `AskedModel` that search rewrites and reranks with."""
+
+    def __init__(
+        self,
+        models: Models,
+        router: Router,
+        outbox: UsageOutbox,
+        payer: Payer,
+        clock: Callable[[], datetime],
+        *,
+        model: str,
+        seconds: float,
+        limiter: Limiter | None = None,
+    ) -> None:
+        """Args:
+        model: A chat model's name.
+        seconds: How long a call may take.
+        limiter: Counts the cost against the budgets of the payer's `caller`.
+        """
+        self._models = models
+        self._router = router
+        self._outbox = outbox
+        self._payer = payer
+        self._clock = clock
+        self._model = model
+        self._seconds = seconds
+        self._limiter = limiter
+
+    async def ask(self, instructions: str, text: str, *, max_tokens: int) -> str:
+        """The model's answer, of up to `max_tokens`.
+
+        Raises:
+            NotFoundError: No chat model has this name.
+            UpstreamFailure: No deployment answered.
+        """
+        started, begun = self._clock(), time.monotonic()
+        messages = [{"role": "system", "content": instructions}, {"role": "user", "content": text}]
+        answer = await self._router.send(
+            Route.of(self._models.chat(self._model)),
+            "/chat/completions",
+            {"messages": messages, "max_tokens": max_tokens, "temperature": 0},
+            tenant_id=self._payer.tenant_id,
+            deadline=begun + self._seconds,
+        )
+        said = str(answer.answer["choices"][0]["message"].get("content") or "")
+        duration = int((time.monotonic() - begun) * 1000)
+        await self._bill(answer, f"{instructions}{text}", said, started, duration)
+        return said
+
+    async def _bill(
+        self, answer: Buffered, asked: str, said: str, started: datetime, duration_ms: int
+    ) -> None:
+        model = answer.deployment.model
+        reported = TokenUsage.from_body(answer.answer.get("usage") or {})
+        usage = reported if reported.total else TokenUsage(estimate_tokens(asked), 0, estimate_tokens(said))
+        record = UsageRecord(
+            tenant_id=self._payer.tenant_id,
+            request_id=f"ask_{uuid.uuid4().hex}",
+            key_id=self._payer.key_id,
+            endpoint=self._payer.endpoint,
+            model=model.name,
+            provider=answer.deployment.provider.name,
+            prompt_tokens=usage.prompt,
+            cached_tokens=usage.cached,
+            completion_tokens=usage.completion,
+            reasoning_tokens=usage.reasoning,
+            cost_microdollars=cost_microdollars(
+                model.price,
+                prompt_tokens=usage.prompt,
+                cached_tokens=usage.cached,
+                completion_tokens=usage.completion,
+                at=started,
+            ),
+            cache_outcome="off",
+            outcome="completed",
+            estimated=usage is not reported,
+            duration_ms=duration_ms,
+            created_at=started,
+        )
+        await self._outbox.put(record)
+        if self._limiter and self._payer.caller:
+            await self._limiter.charge(
+                self._payer.caller,
+                record.request_id,
+                record.model,
+                model.limits,
+                record.cost_microdollars,
+                started,
+            )

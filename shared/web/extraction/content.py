@@ -1,0 +1,56 @@
+"""The main content of a page: trafilatura's judgement, and more than that.
+
+trafilatura finds the body of an article well, and loses much of shops, lists, forums and landing pages. So
+the page is cut into pieces, and what trafilatura took of each is one of the signs by which they are chosen.
+"""
+
+from dataclasses import dataclass
+from itertools import compress
+from typing import Final
+
+from lxml.html import HtmlElement
+
+from shared.web.extraction.choose import chosen
+from shared.web.extraction.markdown import compose, plain
+from shared.web.extraction.overlap import shares_within
+from shared.web.extraction.pieces import read_pieces
+from shared.web.extraction.reading import Reading
+from shared.web.extraction.words import words_of
+
+# trafilatura takes seconds for a page of more elements than this; the largest of real pages have a third. Its
+# time for cells that span others grows with their square: of 2,000 it is 18 s.
+_ELEMENTS_LIMIT: Final = 50_000
+_SPANS_LIMIT: Final = 200
+
+
+@dataclass(frozen=True)
+class MainContent:
+    """`markdown` has links and images; `text` is the words alone, a heading, paragraph or item a line."""
+
+    markdown: str
+    text: str
+
+
+def main_content(tree: HtmlElement) -> MainContent:
+    """Find it, or nothing on a page without text. `tree`'s links are absolute."""
+    page = read_page(tree)
+    kept = list(compress(page.pieces, chosen(page)))
+    return MainContent(compose(kept), plain(kept))
+
+
+def read_page(tree: HtmlElement) -> Reading:
+    """The pieces of a page, with what they are judged by."""
+    pieces = read_pieces(tree)
+    title = words_of(tree.findtext(".//title") or "")
+    return Reading(pieces, shares_within(pieces, _by_trafilatura(tree)), title)
+
+
+def _by_trafilatura(tree: HtmlElement) -> str:
+    from lxml.etree import strip_attributes
+    from trafilatura import extract
+
+    if sum(1 for _ in tree.iter()) > _ELEMENTS_LIMIT:
+        return ""
+    if len(tree.xpath("//*[@colspan or @rowspan]")) > _SPANS_LIMIT:
+        strip_attributes(tree, "colspan", "rowspan")
+    return extract(tree, include_comments=False) or ""

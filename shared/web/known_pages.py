@@ -1,0 +1,120 @@
+"""What a page was like when it was last kept. Each function runs in a transaction of the tenant.
+
+A page is known as long as its file is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.postgres.database import Connection
+from shared.web.answer import Fetched
+from shared.web.fetch import Validators
+
+# A page with more links is fetched whole each time.
+_LINKS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPage:
+    """A page that was kept. `links` are all of it, before any rules."""
+
+    url: str
+    file_id: str
+    final_url: str
+    etag: str | None
+    last_modified: str | None
+    content_sha256: str
+    title: str | None
+    links: tuple[str, ...] = ()
+
+    @property
+    def validators(self) -> Validators | None:
+        """For a conditional request, if the server gave any."""
+        if self.etag is None and self.last_modified is None:
+            return None
+        return Validators(url=self.final_url, etag=self.etag, last_modified=self.last_modified)
+
+
+def known_page(
+    url: str,
+    fetched: Fetched,
+    *,
+    file_id: str,
+    sha256: str,
+    title: str | None,
+    links: Sequence[str],
+    static: bool,
+) -> KnownPage:
+    """What to remember of a page that was kept now.
+
+    Args:
+        static: The answer is the page. Not so where a browser made it: then 304 says nothing.
+    """
+    conditional = static and len(links) <= _LINKS
+    return KnownPage(
+        url=url,
+        file_id=file_id,
+        final_url=fetched.url,
+        etag=fetched.etag if conditional else None,
+        last_modified=fetched.last_modified if conditional else None,
+        content_sha256=sha256,
+        title=title,
+        links=tuple(links[:_LINKS]),
+    )
+
+
+async def recall(connection: Connection, url: str) -> KnownPage | None:
+    """What is known of a page."""
+    cursor = await connection.execute("SELECT * FROM known_pages WHERE url = %s", (url,))
+    if (row := await cursor.fetchone()) is None:
+        return None
+    return KnownPage(
+        url=row["url"],
+        file_id=row["file_id"],
+        final_url=row["final_url"],
+        etag=row["etag"],
+        last_modified=row["last_modified"],
+        content_sha256=row["content_sha256"],
+        title=row["title"],
+        links=tuple(row["links"]),
+    )
+
+
+async def remember(connection: Connection, tenant_id: str, page: KnownPage, now: datetime) -> None:
+    """Note what a page is like; without its file, which was deleted meanwhile, nothing."""
+    await connection.execute(
+        """
+        INSERT INTO known_pages (tenant_id, url, file_id, final_url, etag, last_modified, content_sha256,
+                                 title, links, checked_at)
+        SELECT %(tenant_id)s, %(url)s, file_id, %(final_url)s, %(etag)s, %(last_modified)s, %(sha256)s,
+               %(title)s, %(links)s, %(now)s
+        FROM files WHERE file_id = %(file_id)s FOR KEY SHARE
+        ON CONFLICT (tenant_id, url) DO UPDATE
+        SET file_id = excluded.file_id, final_url = excluded.final_url, etag = excluded.etag,
+            last_modified = excluded.last_modified, content_sha256 = excluded.content_sha256,
+            title = excluded.title, links = excluded.links, checked_at = excluded.checked_at
+        """,
+        {
+            "tenant_id": tenant_id,
+            "url": page.url,
+            "file_id": page.file_id,
+            "final_url": page.final_url,
+            "etag": page.etag,
+            "last_modified": page.last_modified,
+            "sha256": page.content_sha256,
+            "title": page.title,
+            "links": list(page.links),
+            "now": now,
+        },
+    )
+
+
+async def forget(connection: Connection, url: str) -> str | None:
+    """Forget a page that is gone. The id of its file, if no other page leads to it."""
+    cursor = await connection.execute("DELETE FROM known_pages WHERE url = %s RETURNING file_id", (url,))
+    if (row := await cursor.fetchone()) is None:
+        return None
+    file_id: str = row["file_id"]
+    cursor = await connection.execute("SELECT 1 FROM known_pages WHERE file_id = %s LIMIT 1", (file_id,))
+    return file_id if await cursor.fetchone() is None else None
