@@ -2,7 +2,7 @@
 
 Each piece is labelled by whether the page's true content has it, and weighs as much as its share of that. The
 second model learns from first judgements of pages that the first had not seen (five folds), since that is
-what it will get. Takes some five minutes.
+what it will get. Takes some minutes.
 
     python -m bench.fit_extraction [--write]
 """

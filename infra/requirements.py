@@ -3,7 +3,8 @@
     python infra/requirements.py [--check]
 
 `shared/requirements.txt` holds what every function needs, `shared/requirements-documents.txt` what the
-dependency group `documents` adds to it. `--check` writes nothing and fails when a file is stale.
+dependency group `documents` adds to it, and `shared/requirements-rendering.txt` what the image of the rendering
+function adds to both. `--check` writes nothing and fails when a file is stale.
 """
 
 import shutil
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "shared" / "requirements.txt"
 DOCUMENTS = ROOT / "shared" / "requirements-documents.txt"
+RENDERING = ROOT / "shared" / "requirements-rendering.txt"
 
 HEADER = "# Exported from uv.lock by infra/requirements.py; do not edit.\n"
 
@@ -78,13 +80,18 @@ def export(*selection: str) -> dict[str, list[Pin]]:
 
 
 def layers() -> dict[Path, str]:
-    """The content that each file should have. No package is in both."""
+    """The content that each file should have. No package is in two."""
     shared = export("--no-default-groups")
-    documents = {name: pin for name, pin in export("--only-group", "documents").items() if name not in shared}
+    documents = _besides(shared, export("--only-group", "documents"))
+    rendering = _besides(shared | documents, export("--only-group", "rendering"))
     return {
         path: HEADER + "".join(str(pin) for name in sorted(pins) for pin in pins[name])
-        for path, pins in ((SHARED, shared), (DOCUMENTS, documents))
+        for path, pins in ((SHARED, shared), (DOCUMENTS, documents), (RENDERING, rendering))
     }
+
+
+def _besides(there: dict[str, list[Pin]], pins: dict[str, list[Pin]]) -> dict[str, list[Pin]]:
+    return {name: pin for name, pin in pins.items() if name not in there}
 
 
 def stale() -> list[Path]:

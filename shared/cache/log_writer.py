@@ -56,6 +56,7 @@ class LogWriter:
         self._closed = False
         self._ended = False
         self._flushing: asyncio.Task[None] | None = None
+        self._pointing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = time.monotonic()
         self._renewal = _renew_later(self)
@@ -74,7 +75,7 @@ class LogWriter:
         """Let an answer's id lead here, and its cancel concern `state`; written at once."""
         self._mine.add(answer_id)
         self._unpointed.append((answer_id, key_id))
-        self._flush_soon()
+        self._pointing = asyncio.create_task(self._point())
 
     def keep_body(self, body: bytes) -> None:
         """Keep the composed request for who takes over; one over `body_bytes` is not kept."""
@@ -101,6 +102,8 @@ class LogWriter:
 
     async def committed(self) -> bool:
         """Wait until all that was added is in the log; `False` at once if it cannot be now."""
+        if self._pointing is not None:
+            await asyncio.shield(self._pointing)
         while self._has_unwritten and not self.lost:
             before = self._heard
             await asyncio.shield(self._flush())
@@ -149,7 +152,8 @@ class LogWriter:
             entry=entry.encode() if entry else b"",
             ttl_seconds=ttl_seconds,
         )
-        ended, _ = await asyncio.gather(self._store.finish(self._flight, self._token, ending), self._point())
+        ended = await self._store.finish(self._flight, self._token, ending)
+        await self._point()
         self._ended = True
         self.lost = self.lost or not ended
         return bool(ended)
@@ -239,8 +243,9 @@ class LogWriter:
         self._renewal.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        if self._flushing is not None:
-            await asyncio.shield(self._flushing)
+        for writing in (self._flushing, self._pointing):
+            if writing is not None:
+                await asyncio.shield(writing)
 
 
 def _renew_later(writer: LogWriter) -> asyncio.TimerHandle:

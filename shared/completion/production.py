@@ -6,6 +6,7 @@ ends, however it ends. Its own client reads from here, without a way over Valkey
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -29,6 +30,9 @@ from shared.providers.json_mode import is_json_asked
 from shared.providers.prefix import Said, continuation_body
 from shared.providers.tokens import TokenUsage
 from shared.routing.answers import Streaming
+
+# Nobody may be there to take the first token, and then the answer goes on all the same.
+_HAND_OVER_SECONDS = 0.005
 
 
 class Production:
@@ -57,6 +61,7 @@ class Production:
         self._index = writer.last_index if writer else 0
         self._unread: list[Piece] = []
         self._more = asyncio.Event()
+        self._begun = asyncio.Event()
         self._left = False
         self._calls = list(asked_before(upstream.tried))
         for chunk in said:
@@ -72,6 +77,7 @@ class Production:
             while self.outcome is None or self._unread:
                 if self._unread:
                     batch, self._unread = tuple(self._unread), []
+                    self._begun.set()
                     yield batch
                 else:
                     self._more.clear()
@@ -133,10 +139,19 @@ class Production:
         async with self._upstream.resources:
             async for batch in self._upstream.events:
                 await self._take(end.passing(batch) if end else batch)
+                if not self._begun.is_set():
+                    await self._hand_over()
         if end and end.held:
             for event in end.held:
                 self._transcript.read(event.chunk or {})
             raise BlankAnswer(self._upstream.deployment.provider.name)
+
+    async def _hand_over(self) -> None:
+        """Let the first token go out before the rest is decoded, which may all be there already."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_SECONDS):
+                await self._begun.wait()
+        self._begun.set()
 
     async def _taken_up(self, failure: UpstreamFailure) -> Streaming:
         """What is lacking of the answer.

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from shared.providers.chat_chunk import finishes, is_chat_chunk
+from shared.providers.chat_chunk import finishes, is_chat_chunk, says_something
 from shared.providers.failures import UpstreamFailure
 from shared.providers.sse import DONE, EventSplitter, EventTooLargeError, ServerEvent
 
@@ -29,6 +29,8 @@ async def chat_events(
 ) -> AsyncGenerator[tuple[ChatEvent, ...], None]:
     """The events of a stream, together as they came together, up to its `[DONE]`, which is left out.
 
+    The first batch ends with the first token, so that none waits for the decoding of what came with it.
+
     Args:
         chunks: The stream's bytes, cut anywhere.
         provider: Whose stream it is, for what goes wrong.
@@ -39,19 +41,19 @@ async def chat_events(
     """
     reader, splitter = _Reader(provider), EventSplitter()
     async for chunk in chunks:
-        batch, failure = reader.read(splitter.feed(chunk))
-        if batch:
+        events = splitter.feed(chunk)
+        while batch := reader.read(events):
             yield batch
-        if failure:
-            raise failure
+        if reader.failure:
+            raise reader.failure
         if reader.done:
             await _drain(chunks)
             return
-    batch, failure = reader.read(splitter.flush())
-    if batch:
+    events = splitter.flush()
+    while batch := reader.read(events):
         yield batch
-    if failure or not (reader.finished or reader.done):
-        raise failure or UpstreamFailure("broken", provider, "the stream ended in the middle")
+    if reader.failure or not (reader.finished or reader.done):
+        raise reader.failure or UpstreamFailure("broken", provider, "the stream ended in the middle")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
@@ -68,22 +70,31 @@ class _Reader:
     def __init__(self, provider: str) -> None:
         self.done = False
         self.finished = False
+        self.failure: UpstreamFailure | None = None
         self._provider = provider
+        self._begun = False
 
-    def read(self, events: Iterator[ServerEvent]) -> tuple[tuple[ChatEvent, ...], UpstreamFailure | None]:
-        """What these events are, and the failure among them, after which there is no more."""
+    def read(self, events: Iterator[ServerEvent]) -> tuple[ChatEvent, ...]:
+        """The next of these events, at first up to the first token; empty when there is no more.
+
+        Nothing comes after a `failure`, or once the stream is `done`.
+        """
         read: list[ChatEvent] = []
         try:
-            for event in events:
+            while not (self.done or self.failure) and (event := next(events, None)) is not None:
                 if event.data == DONE:
                     self.done = True
                     break
-                read.append(ChatEvent(event.raw, self._decode(event.data) if event.data else None))
+                chunk = self._decode(event.data) if event.data else None
+                read.append(ChatEvent(event.raw, chunk))
+                if not self._begun and chunk is not None and says_something(chunk):
+                    self._begun = True
+                    break
         except UpstreamFailure as failure:
-            return tuple(read), failure
+            self.failure = failure
         except EventTooLargeError as error:
-            return tuple(read), self._broken(str(error))
-        return tuple(read), None
+            self.failure = self._broken(str(error))
+        return tuple(read)
 
     def _decode(self, data: bytes) -> dict[str, Any]:
         try:

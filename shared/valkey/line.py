@@ -20,7 +20,10 @@ class _Line:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._unsent: list[bytes] = []
+        self._some = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
+        self._writer = asyncio.create_task(self._write())
         self.open = True
 
     async def call(self, *command: Any) -> Any:
@@ -32,8 +35,9 @@ class _Line:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         # Both in one step of the event loop: answers come in the order of commands.
         self._waiting.append(answer)
+        self._unsent += self._connection.pack_command(*command)
+        self._some.set()
         try:
-            await self._connection.send_command(*command, check_health=False)
             return await answer
         finally:
             answer.cancel()
@@ -42,10 +46,23 @@ class _Line:
         """Close the connection; who still waits is told that it broke."""
         self.open = False
         self._reader.cancel()
+        self._writer.cancel()
 
     async def closed(self) -> None:
         """Wait for its end."""
-        await asyncio.wait([self._reader])
+        await asyncio.wait([self._reader, self._writer])
+
+    async def _write(self) -> None:
+        """What is said in one moment is sent by one system call, which is most of what a command costs."""
+        try:
+            while True:
+                await self._some.wait()
+                self._some.clear()
+                unsent, self._unsent = self._unsent, []
+                await self._connection.send_packed_command(b"".join(unsent), check_health=False)
+        except (RedisError, OSError, RuntimeError):
+            # The connection is closed; uvloop says so by a RuntimeError.
+            self.hang_up()
 
     async def _read(self) -> None:
         try:
@@ -59,6 +76,7 @@ class _Line:
             pass
         finally:
             self.open = False
+            self._writer.cancel()
             while self._waiting:
                 self._refuse(BrokenError("the connection broke before the answer came"))
             await self._connection.disconnect(nowait=True)

@@ -86,6 +86,9 @@ def environment(function: Function) -> dict[str, str]:
 def _resolved(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
+    if "Fn::If" in value:
+        # By default nothing that a parameter adds is there.
+        return _resolved(value["Fn::If"][2])
     if "Ref" in value:
         return _reference(value["Ref"])
     text: str = value["Fn::Sub"]
