@@ -83,7 +83,7 @@ def _harvest_page(fetched: Fetched, header: Directives, product: str, rules: Cra
     if page.directives.noindex or header.noindex:
         return Harvest(reason=_NOINDEX, links=links, withdrawn=True)
     scripted = rules.render == "always" or needs_script(fetched.body, page.text or page.markdown)
-    if says_not_found(page.title, page.markdown) and not scripted:
+    if says_not_found(page.title, page.text or page.markdown) and not scripted:
         return Harvest(reason=_NOT_FOUND, withdrawn=True)
     records = None
     if rules.records is not None:
@@ -98,6 +98,7 @@ def _markdown(url: str, page: Page) -> Document:
     described = {
         "source_url": url,
         "title": page.title,
+        "author": page.author,
         "language": page.language,
         "published": page.published.isoformat() if page.published else None,
     }

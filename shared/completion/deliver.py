@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from shared.cache.flights import LogItem, LogWriter
-from shared.completion.annotate import annotations
+from shared.completion.annotate import grounding
 from shared.completion.answer import BufferedAnswer
 from shared.completion.compose import Composed
 from shared.completion.headers import answer_headers
@@ -76,7 +76,7 @@ async def _ask(
     answer, content = upstream.answer, upstream.content
     text = _text(answer)
     if composed.passages:
-        answer["choices"][0]["message"]["annotations"] = annotations(text, composed.passages)
+        answer["choices"][0]["message"] |= grounding(text, composed.passages)
         content = orjson.dumps(answer)
     deployment = upstream.deployment
     await settle(services, admitted, _settlement(composed, upstream, answer, text, cache_outcome))

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from shared.cache.flights import LogWriter
-from shared.completion.annotate import annotations
+from shared.completion.annotate import grounding
 from shared.completion.assemble import Assembler
 from shared.completion.blank import BlankAnswer, BlankEnd
 from shared.completion.compose import Composed
@@ -219,8 +219,8 @@ class Production:
         """Put the citations on the last chunk of the first choice; whether this is it."""
         for choice in chunk.get("choices") or ():
             if choice.get("finish_reason") and choice.get("index", 0) == 0:
-                found = annotations(self._said + self._transcript.text, self._composed.passages)
-                choice["delta"] = {**(choice.get("delta") or {}), "annotations": found}
+                found = grounding(self._said + self._transcript.text, self._composed.passages)
+                choice["delta"] = {**(choice.get("delta") or {}), **found}
                 return True
         return False
 

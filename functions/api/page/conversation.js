@@ -7,6 +7,11 @@ const UNFINISHED = {
   content_filter: "The provider's content filter ended this answer.",
 };
 
+const UNSUPPORTED = {
+  unsupported: "Your documents do not bear this answer out.",
+  partly_supported: "Your documents bear out only a part of this answer.",
+};
+
 const fromTemplate = (id) => document.getElementById(id).content.cloneNode(true).firstElementChild;
 
 /** Shows a question. */
@@ -22,6 +27,7 @@ export class AnswerView {
   #reasoning = "";
   #annotations = [];
   #finish = "";
+  #support = "";
   #frame = 0;
 
   constructor(log) {
@@ -32,16 +38,17 @@ export class AnswerView {
     this.#follow();
   }
 
-  add({ content = "", reasoning = "", annotations = [], finish = "" }) {
+  add({ content = "", reasoning = "", annotations = [], support = "", finish = "" }) {
     this.text += content;
     this.#reasoning += reasoning;
     this.#annotations.push(...annotations);
     this.#finish = finish || this.#finish;
+    this.#support = support || this.#support;
     this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
   finish() {
-    this.#end(UNFINISHED[this.#finish] ?? "");
+    this.#end(UNFINISHED[this.#finish] ?? UNSUPPORTED[this.#support] ?? "");
     if (!this.text && !this.#reasoning) this.#note("The model gave an empty answer.");
   }
 

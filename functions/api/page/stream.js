@@ -36,7 +36,7 @@ export async function* readEvents(body) {
 
 /**
  * Asks for an answer and yields its pieces as they come:
- * `{ content?, reasoning?, annotations?, finish? }`, each only when present.
+ * `{ content?, reasoning?, annotations?, support?, finish? }`, each only when present.
  * Throws ApiError when the server refuses, reports an error in mid-stream, or the stream ends too early.
  */
 export async function* streamAnswer({ model, messages, vectorStoreIds, signal }) {
@@ -62,6 +62,7 @@ export function readPiece(event) {
   if (choice?.delta?.content) piece.content = choice.delta.content;
   if (choice?.delta?.reasoning_content) piece.reasoning = choice.delta.reasoning_content;
   if (choice?.delta?.annotations?.length) piece.annotations = choice.delta.annotations;
+  if (choice?.delta?.weir?.support) piece.support = choice.delta.weir.support;
   if (choice?.finish_reason) piece.finish = choice.finish_reason;
   return piece;
 }

@@ -11,6 +11,7 @@ from typing import Final
 from lxml.html import HtmlElement
 
 from shared.web.extraction.choose import chosen
+from shared.web.extraction.declared import is_article
 from shared.web.extraction.markdown import compose, plain
 from shared.web.extraction.overlap import shares_within
 from shared.web.extraction.pieces import read_pieces
@@ -25,7 +26,9 @@ _SPANS_LIMIT: Final = 200
 
 @dataclass(frozen=True)
 class MainContent:
-    """`markdown` has links and images; `text` is the words alone, a heading, paragraph or item a line."""
+    """`markdown` has links and images; `text` is the words alone, a heading, paragraph or item a line, and
+    without a title at its beginning.
+    """
 
     markdown: str
     text: str
@@ -33,9 +36,11 @@ class MainContent:
 
 def main_content(tree: HtmlElement) -> MainContent:
     """Find it, or nothing on a page without text. `tree`'s links are absolute."""
+    article = is_article(tree)
     page = read_page(tree)
-    kept = list(compress(page.pieces, chosen(page)))
-    return MainContent(compose(kept), plain(kept))
+    kept = list(compress(page.pieces, chosen(page, article=article)))
+    titled = bool(kept) and kept[0].level == 1
+    return MainContent(compose(kept), plain(kept[1:] if titled and len(kept) > 1 else kept))
 
 
 def read_page(tree: HtmlElement) -> Reading:

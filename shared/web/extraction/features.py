@@ -22,8 +22,6 @@ _LENGTHS: Final = (1, 3, 6, 11, 21, 50)
 _NEIGHBOURS: Final = (1, 2, 3)
 _WINDOWS: Final = (3, 8, 20)
 _CONTAINERS: Final = 5
-# Shorter than this, a piece that trafilatura takes says little of where the main part begins and ends.
-_TELLING_WORDS: Final = 4
 
 
 def first_columns(page: Reading) -> Iterator[Column]:
@@ -75,8 +73,7 @@ def _position(page: Reading) -> Iterator[Column]:
     yield "before the first heading 1", np.where(numbers < first, 1.0, 0.0)
     yield "after the first heading 1", np.where((numbers > first) & (first >= 0), 1.0, 0.0)
     yield "the first heading 1", np.where((numbers == first) & (first >= 0), 1.0, 0.0)
-    taken = np.flatnonzero((page.taken > 0.5) & (page.words >= _TELLING_WORDS))
-    begin, end = (taken[0], taken[-1]) if len(taken) else (len(numbers), -1)
+    begin, end = page.taken_span()
     yield "before all that is taken", np.where(numbers < begin, 1.0, 0.0)
     yield "amid what is taken", np.where((numbers >= begin) & (numbers <= end), 1.0, 0.0)
     yield "after all that is taken", np.where(numbers > end, 1.0, 0.0)

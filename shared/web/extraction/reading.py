@@ -15,6 +15,9 @@ Column = tuple[str, Numbers]
 
 _SENTENCE_END: Final = re.compile(r"[.!?:;。！？：；…][\"'”’»)\]]*$")
 
+# Shorter than this, a piece that trafilatura takes says little of where the main part begins and ends.
+_TELLING_WORDS: Final = 4
+
 
 class Reading:
     """The pieces of a page, and the sums over them that columns are made of.
@@ -39,6 +42,11 @@ class Reading:
 
     def each(self, measure: Callable[[Piece], float]) -> Numbers:
         return np.array([measure(piece) for piece in self.pieces], dtype=np.float64)
+
+    def taken_span(self) -> tuple[int, int]:
+        """The first and the last piece that trafilatura took, of those long enough to tell; else none."""
+        telling = np.flatnonzero((self.taken > 0.5) & (self.words >= _TELLING_WORDS))
+        return (int(telling[0]), int(telling[-1])) if len(telling) else (len(self.pieces), -1)
 
     def _alike(self, key: Callable[[Piece], Hashable]) -> NDArray[np.intp]:
         """A number for each piece, the same for those of the same key."""

@@ -64,7 +64,7 @@ def test_decode(text: str, encoding: str, meta: str | None, header: str | None, 
     assert decode(whole.encode(encoding), header).text == whole
 
 
-# Each page of a news site in each of six disguises; a detector alone fails where the head is long, or the text
+# Each page of a news site in each of six disguises; a detector alone fails where the head is long, or text
 # short.
 @pytest.mark.parametrize("length", [12, 60, 400])
 @pytest.mark.parametrize("start", range(0, 50, 7))
