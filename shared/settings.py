@@ -21,16 +21,26 @@ class Settings(BaseSettings):
 
 
 class DatabaseSettings(Settings):
-    """Where PostgreSQL is. `database_secret` names a secret whose value is a `postgresql://` URL."""
+    """Where PostgreSQL is, and how long to wait for a connection.
+
+    `database_secret` names a secret whose value is a `postgresql://` URL or, as AWS rotates it, JSON with
+    `username`, `password`, `host`, `port` and `dbname`.
+    """
 
     database_secret: str
     database_pool_size: int = 4
+    database_connect_seconds: PositiveFloat = 3.0
 
 
 class ValkeySettings(Settings):
-    """Where Valkey is, and how long a call may take before the request goes on without it."""
+    """Where Valkey is, and how long a call may take before the request goes on without it.
+
+    `valkey_secret` names a secret with the password of the user `default`, or with a whole URL that counts
+    instead of `valkey_url`; empty for none.
+    """
 
     valkey_url: str
+    valkey_secret: str = ""
     valkey_cluster: bool = False
     valkey_timeout_ms: int = 50
 

@@ -13,6 +13,7 @@ from migrations.custom_resource import Request, fail, succeed
 from migrations.schema import bring_up_to_date
 from migrations.settings import MigrationsSettings
 from shared.aws.secrets import read_secret
+from shared.store_urls import database_url
 from shared.telemetry import logger
 
 # The resource is the schema: there is one, and an update does not replace it.
@@ -37,7 +38,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 async def _migrate() -> list[str]:
-    owner_url, login_url = await asyncio.gather(
+    owner, login = await asyncio.gather(
         read_secret(_settings.owner_secret), read_secret(_settings.database_secret)
     )
-    return await bring_up_to_date(owner_url, login_url)
+    login_url = database_url(login)
+    owner_url = database_url(owner, like=login_url)
+    return await bring_up_to_date(owner_url, login_url, make_login_role=_settings.make_login_role)

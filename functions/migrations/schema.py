@@ -2,6 +2,7 @@
 
 import psycopg
 
+from migrations.login_role import ensure_login_role
 from shared.postgres.migrate import migrate
 
 # Of the role that functions connect as. Row-level security binds neither superusers nor who may bypass it.
@@ -15,18 +16,21 @@ class UnboundRoleError(Exception):
     """The functions would connect as a role that must not serve tenants; the message says what to do."""
 
 
-async def bring_up_to_date(owner_url: str, login_url: str) -> list[str]:
+async def bring_up_to_date(owner_url: str, login_url: str, *, make_login_role: bool = False) -> list[str]:
     """Migrate, forward only, and return the names of the migrations applied now.
 
     Args:
         owner_url: URL of a role that may create tables, roles and extensions.
         login_url: URL that the functions will use.
+        make_login_role: Make the role of `login_url` unless it can log in already.
 
     Raises:
         UnboundRoleError: Row-level security would not keep the tenants of `login_url` apart.
         psycopg.Error: PostgreSQL cannot be reached, or refuses.
     """
     applied = await migrate(owner_url)
+    if make_login_role:
+        await ensure_login_role(owner_url, login_url)
     async with await psycopg.AsyncConnection.connect(login_url) as connection:
         row = await (await connection.execute(_STANDING)).fetchone()
     if row is None or not row[0] or row[1]:

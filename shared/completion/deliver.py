@@ -85,7 +85,10 @@ async def _ask(
     entry = entry_of(services, composed, deployment, answer)
     if writer:
         writer.add([head_of(deployment), LogItem("whole", writer.last_index + 1, content)])
-        await writer.finish("completed", entry=entry, ttl_seconds=composed.caching.ttl_seconds, keep=False)
+        # An identical request that comes in between joins, and finds it all the same.
+        await services.background.afterwards(
+            writer.finish("completed", entry=entry, ttl_seconds=composed.caching.ttl_seconds, keep=False)
+        )
     if composed.explored:
         await learn(services, composed, composed.explored, entry)
     headers = answer_headers(admitted, deployment.provider.name, deployment.model.name, cache_outcome)

@@ -7,6 +7,7 @@ row, a block of code) may have twice the budget, in a chunk of its own. Only abo
 its blank lines or at least between lines, a row between cells, a sentence between clauses.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from shared.providers.tokens import estimate_tokens
 # Recursive cuts of 200 to 400 tokens without overlap are a strong baseline in published comparisons
 # (research.trychroma.com/evaluating-chunking), and 384 beat 512 and more.
 MAX_TOKENS = 384
+
+# Where a Markdown link or picture leads, behind its words.
+_TARGET = re.compile(r"(\[[^\[\]\n]*\])\((?:[a-z][a-z0-9+.-]*:|/|#|\.)[^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 
 # A chunk under this part of the budget goes on over the next heading or page.
 _SMALL = 8
@@ -44,7 +48,13 @@ class Chunk:
     @property
     def indexed_text(self) -> str:
         """What is embedded and searched."""
-        return f"{self.lead}\n\n{self.text}" if self.lead else self.text
+        return indexed(self.lead, self.text)
+
+
+def indexed(lead: str, text: str) -> str:
+    """What is embedded and searched of a chunk: where its links lead is said to readers, not to the index."""
+    told = _TARGET.sub(r"\1", text)
+    return f"{lead}\n\n{told}" if lead else told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Literal
 from pgvector import HalfVector
 from psycopg import sql
 
+from shared.knowledge.chunk import indexed
 from shared.knowledge.index import lock_store
 from shared.knowledge.messages import ReembedStore
 from shared.knowledge.stores import no_such_store
@@ -137,7 +138,7 @@ async def unembedded(connection: Connection, held: ChangeClaim, limit: int) -> l
             file_id=row["file_id"],
             version=row["version"],
             ordinal=row["ordinal"],
-            text=f"{row['lead']}\n\n{row['text']}" if row["lead"] else row["text"],
+            text=indexed(row["lead"], row["text"]),
         )
         for row in await cursor.fetchall()
     ]

@@ -1,6 +1,6 @@
 """A pool of PostgreSQL connections, and transactions that see one tenant's rows only."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from psycopg import AsyncConnection, OperationalError
@@ -11,6 +11,9 @@ from shared.errors import UnavailableError
 
 Connection = AsyncConnection[DictRow]
 
+# A URL, or what says it anew for each connection.
+Url = str | Callable[[], Awaitable[str]]
+
 
 class Database:
     """Hands out transactions.
@@ -19,9 +22,9 @@ class Database:
     the SQL says; in `anonymous()`, none.
     """
 
-    def __init__(self, url: str, *, pool_size: int, connect_timeout: float = 3.0) -> None:
+    def __init__(self, url: Url, *, pool_size: int, connect_timeout: float = 3.0) -> None:
         """Args:
-        url: `postgresql://` URL of a role that is a member of `weir_app`.
+        url: `postgresql://` URL of a role that is a member of `weir_app`; a function is asked for each connection.
         connect_timeout: Seconds to wait for a connection before `UnavailableError`.
         """
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(

@@ -100,7 +100,7 @@ async def bench() -> AsyncIterator[Bench]:
         # Nothing listens there: callers without limits never ask, and those with limits pass unmetered.
         valkey = Valkey("redis://127.0.0.1:1", cluster=False, timeout_ms=50)
         database = Database("postgresql://127.0.0.1:1/none", pool_size=1)
-        background = Background()
+        background = Background(freezes=True)
         services = Services(
             models=Models(catalog),
             router=router,

@@ -40,8 +40,11 @@ async def owned(api: Api, new_member: NewMember) -> Owned:
     file = await upload(owner.sdk)
     store = await owner.sdk.vector_stores.create(name="private")
     batch = await owner.sdk.vector_stores.file_batches.create(store.id, file_ids=[file.id])
-    scrape = await owner.sdk.post(
-        "/scrapes", cast_to=object, body={"url": "https://example.com", "vector_store_id": store.id}
+    wanted = {"url": "https://example.com", "vector_store_id": store.id, "schedule": {"cron": "0 3 * * *"}}
+    scrape = await owner.sdk.post("/scrapes", cast_to=object, body=wanted)
+    lines = await owner.sdk.files.create(file=("lines.jsonl", b"{}"), purpose="batch")
+    requests = await owner.sdk.batches.create(
+        input_file_id=lines.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
     key = await owner.sdk.post("/keys", cast_to=object, body={"name": "second"})
     used = UsageRecord(
@@ -68,6 +71,8 @@ async def owned(api: Api, new_member: NewMember) -> Owned:
             "vector_store_id": store.id,
             "batch_id": batch.id,
             "scrape_id": scrape["id"],
+            "schedule_id": scrape["schedule_id"],
+            "requests": requests.id,
             "key_id": key["id"],
             "request_id": used.request_id,
         },
@@ -107,10 +112,10 @@ async def test_no_route_with_an_id_shows_or_changes_anothers(
     tried = [(method, path) for method, path in routes(api) if "{" in path and path.startswith("/v1")]
     assert len(tried) >= 20
     for method, path in tried:
-        body = filled(BODIES.get((method, path), {}), owned.ids)
-        answer = await intruder.request(
-            method, path.format(**owned.ids), json=body if method == "POST" else None
-        )
+        # Batches of files and batches of requests have their names from OpenAI.
+        ids = owned.ids | ({"batch_id": owned.ids["requests"]} if path.startswith("/v1/batches") else {})
+        body = filled(BODIES.get((method, path), {}), ids)
+        answer = await intruder.request(method, path.format(**ids), json=body if method == "POST" else None)
         assert answer.status_code == 404, (method, path, answer.text)
         assert answer.json()["error"]["code"] == "not_found", (method, path, answer.text)
         assert "private" not in answer.text
@@ -124,6 +129,8 @@ async def test_no_list_shows_anothers(api: Api, owned: Owned, intruder: httpx2.A
         "/v1/files",
         "/v1/vector_stores",
         "/v1/scrapes",
+        "/v1/scrape_schedules",
+        "/v1/batches",
         "/v1/keys",
         "/v1/limits",
         "/v1/usage",
@@ -145,6 +152,10 @@ async def test_no_body_reaches_anothers(api: Api, owned: Owned, intruder: httpx2
         (f"/v1/vector_stores/{own_store}/file_batches", {"file_ids": [own_file, file_id]}),
         (f"/v1/vector_stores/{store_id}/files", {"file_id": own_file}),
         ("/v1/scrapes", {"url": "https://example.com", "vector_store_id": store_id}),
+        (
+            "/v1/batches",
+            {"input_file_id": file_id, "endpoint": "/v1/embeddings", "completion_window": "24h"},
+        ),
     ]
     for path, body in attempts:
         answer = await intruder.post(path, json=body)
@@ -155,6 +166,11 @@ async def test_no_body_reaches_anothers(api: Api, owned: Owned, intruder: httpx2
 
 
 async def test_an_id_as_cursor_tells_nothing(owned: Owned, intruder: httpx2.AsyncClient) -> None:
-    for path, name in (("files", "file_id"), ("vector_stores", "vector_store_id"), ("scrapes", "scrape_id")):
+    for path, name in (
+        ("files", "file_id"),
+        ("vector_stores", "vector_store_id"),
+        ("scrapes", "scrape_id"),
+        ("batches", "requests"),
+    ):
         answer = await intruder.get(f"/v1/{path}", params={"after": owned.ids[name]})
         assert (answer.status_code, answer.json()["data"]) == (200, [])

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.lambda_function import LambdaContext
-from local.servers.gateway import BODY_LIMIT, Gateway, LambdaThread
+from local.lambda_function import LambdaContext, LambdaThread
+from local.servers.gateway import BODY_LIMIT, Gateway
 
 Message = MutableMapping[str, Any]
 
@@ -32,7 +32,7 @@ def _handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    monkeypatch.setattr("local.servers.gateway.load", lambda name: _handle)
+    monkeypatch.setattr("local.lambda_function.load", lambda name: _handle)
     return Gateway(ChatStandIn(), LambdaThread("api"))
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from shared.documents.document import Block, Content, Document, Limits, Part, assemble
 from shared.documents.parse import parse
-from shared.knowledge.chunk import chunk
+from shared.knowledge.chunk import chunk, indexed
 from shared.knowledge.sentences import sentences
 from shared.providers.tokens import estimate_tokens
 
@@ -217,3 +217,8 @@ def test_real_markdown_goes_through() -> None:
     text = b"# Guide\n\nIntro.\n\n## Setup\n\n1. Install.\n2. Run.\n\n```python\nprint(1)\n```\n"
     (piece,) = chunk(parse(text, "guide.md", "text/markdown"))
     assert "print(1)" in piece.text
+
+
+def test_where_links_lead_is_not_indexed() -> None:
+    text = "See [the guide](https://x.example/a_(b)?c=1), ![a cat](/cat.png) and call f[0](x)."
+    assert indexed("T", text) == "T\n\nSee [the guide], ![a cat] and call f[0](x)."
