@@ -106,6 +106,10 @@ bench-import: $(STAMP) ## cold import of the chat handler beside LiteLLM's proxy
 bench-gateway: $(STAMP) ## what Weir adds to a call, beside LiteLLM and Portkey
 	$(BIN)/python -m bench.gateway
 
+.PHONY: bench-live
+bench-live: $(STAMP) ## 100 turns at once on 500 WebSocket connections: how late a token comes
+	$(BIN)/python -m bench.live
+
 .PHONY: bench-memory
 bench-memory: $(STAMP) ## memory of a chat process over 20,000 streamed requests
 	$(BIN)/python -m bench.memory

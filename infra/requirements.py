@@ -3,8 +3,8 @@
     python infra/requirements.py [--check]
 
 `shared/requirements.txt` holds what every function needs, `shared/requirements-documents.txt` what the
-dependency group `documents` adds to it, and `shared/requirements-rendering.txt` what the image of the rendering
-function adds to both. `--check` writes nothing and fails when a file is stale.
+dependency group `documents` adds to it, and `shared/requirements-rendering.txt` what the image of the
+rendering function adds to both. `--check` writes nothing and fails when a file is stale.
 """
 
 import shutil

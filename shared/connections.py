@@ -31,14 +31,14 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
 
 
 async def _read_url(reference: str) -> Url:
-    """A URL stays the same. A login may rotate while a function lives: each later connection reads it anew."""
+    """A URL stays the same. A login may rotate while a function lives: later connections read it anew."""
     secret = await read_secret(reference)
-    first: list[str] = [database_url(secret)]
+    unused = [database_url(secret)]
     if not is_login(secret):
-        return first[0]
+        return unused[0]
 
     async def latest() -> str:
-        return first.pop() if first else database_url(await read_secret(reference))
+        return unused.pop() if unused else database_url(await read_secret(reference))
 
     return latest
 

@@ -9,7 +9,7 @@ _POSTGRES_PORT = 5432
 
 
 class UnusableSecretError(Exception):
-    """A store's secret has not the form that it must have; the message names the fields, never their values."""
+    """A store's secret has not the form that it must have; the message holds none of its values."""
 
 
 class _Login(BaseModel):

@@ -17,7 +17,8 @@ from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
 from shared.routing.asking import RoutedModel
-from shared.routing.embeddings import Payer, RoutedEmbedder
+from shared.routing.embeddings import RoutedEmbedder
+from shared.routing.payer import Payer
 from shared.routing.router import Router
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger

@@ -16,7 +16,8 @@ from shared.knowledge.embedding import Embedding
 from shared.knowledge.means import Means
 from shared.knowledge.reading import Reading
 from shared.ledger.outbox import UsageOutbox
-from shared.routing.embeddings import Payer, RoutedEmbedder
+from shared.routing.embeddings import RoutedEmbedder
+from shared.routing.payer import Payer
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger, MetricUnit
 

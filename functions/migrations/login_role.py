@@ -7,16 +7,16 @@ _EXISTS = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)"
 _CREATE = "CREATE ROLE {} LOGIN PASSWORD {} IN ROLE weir_app"
 _ALTER = "ALTER ROLE {} LOGIN PASSWORD {}"
 
-# A function that sleeps between two calls keeps its connections, and each would keep the database from pausing.
-# When it wakes, it finds them closed and makes others.
+# A function that sleeps between two calls keeps its connections, and each would keep the database from
+# pausing. When it wakes, it finds them closed and makes others.
 _LET_GO = "ALTER ROLE {} SET idle_session_timeout = '60s'"
 
 
 async def ensure_login_role(owner_url: str, login_url: str) -> None:
     """Make the role of `login_url`, a member of `weir_app`, or give it the password there.
 
-    A role that can log in stays as it is: its password may be rotating. One that cannot is new, or comes from a
-    snapshot that is older than the secret.
+    A role that can log in stays as it is: its password may be rotating. One that cannot is new, or comes
+    from a snapshot that is older than the secret.
 
     Raises:
         psycopg.Error: PostgreSQL cannot be reached as the owner, or refuses.

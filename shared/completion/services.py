@@ -15,7 +15,8 @@ from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
 from shared.providers.reasoning_vault import ReasoningVault
-from shared.routing.embeddings import Payer, RoutedEmbedder
+from shared.routing.embeddings import RoutedEmbedder
+from shared.routing.payer import Payer
 from shared.routing.router import Router
 
 if TYPE_CHECKING:

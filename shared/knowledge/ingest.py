@@ -19,8 +19,8 @@ from shared.knowledge import jobs, plans
 from shared.knowledge.chunk import chunk
 from shared.knowledge.index import Written, remove_staged, replace_chunks
 from shared.knowledge.jobs import Claim, Failure, LeaseLostError, Refusal
-from shared.knowledge.lease import renewed
-from shared.knowledge.means import JobBusyError, Means, reason_of
+from shared.knowledge.leased import carried_out
+from shared.knowledge.means import JobBusyError, Means
 from shared.knowledge.messages import IngestFile
 from shared.knowledge.reading import sha256_of
 
@@ -61,19 +61,13 @@ class Ingestion:
             if claim == "busy":
                 raise JobBusyError(f"{job.file_id} in {job.vector_store_id} is being ingested.")
             return claim
-        try:
-            async with renewed(lambda: self._renew(claim), self._means.limits.lease, self._means.log):
-                return await self._carry_out(claim)
-        except LeaseLostError:
-            return "superseded"
-        except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(claim, "Its worker was stopped."))
-            raise
-        except Exception as error:
-            if await self._give_back(claim, reason_of(error)) == "failed":
-                self._means.log.exception("ingestion failed for good", extra=job.model_dump())
-                return "failed"
-            raise
+        return await carried_out(
+            self._means,
+            job,
+            lambda: self._carry_out(claim),
+            renew=lambda: self._renew(claim),
+            give_back=lambda reason: self._give_back(claim, reason),
+        )
 
     async def _claim(self, job: IngestFile) -> Claim | Refusal:
         means = self._means

@@ -14,8 +14,8 @@ from shared.knowledge import parts
 from shared.knowledge.chunk import chunk
 from shared.knowledge.index import write_part
 from shared.knowledge.jobs import Failure, LeaseLostError, Refusal
-from shared.knowledge.lease import renewed
-from shared.knowledge.means import JobBusyError, Means, reason_of
+from shared.knowledge.leased import carried_out
+from shared.knowledge.means import JobBusyError, Means
 from shared.knowledge.messages import IngestPart
 from shared.knowledge.parts import PartClaim
 
@@ -44,19 +44,13 @@ class PartIngestion:
             if claim == "busy":
                 raise JobBusyError(f"Part {job.part} of {job.file_id} is being ingested.")
             return claim
-        try:
-            async with renewed(lambda: self._renew(claim), self._means.limits.lease, self._means.log):
-                return await self._carry_out(claim)
-        except LeaseLostError:
-            return "superseded"
-        except asyncio.CancelledError:
-            await asyncio.shield(self._give_back(claim, "Its worker was stopped."))
-            raise
-        except Exception as error:
-            if await self._give_back(claim, reason_of(error)) == "failed":
-                self._means.log.exception("ingestion failed for good", extra=job.model_dump())
-                return "failed"
-            raise
+        return await carried_out(
+            self._means,
+            job,
+            lambda: self._carry_out(claim),
+            renew=lambda: self._renew(claim),
+            give_back=lambda reason: self._give_back(claim, reason),
+        )
 
     async def _claim(self, job: IngestPart) -> PartClaim | Refusal:
         means = self._means

@@ -24,7 +24,7 @@ class Database:
 
     def __init__(self, url: Url, *, pool_size: int, connect_timeout: float = 3.0) -> None:
         """Args:
-        url: `postgresql://` URL of a role that is a member of `weir_app`; a function is asked for each connection.
+        url: `postgresql://` URL of a role that is a member of `weir_app`.
         connect_timeout: Seconds to wait for a connection before `UnavailableError`.
         """
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(

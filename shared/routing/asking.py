@@ -6,13 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared.ledger.outbox import UsageOutbox
-from shared.ledger.prices import cost_microdollars
-from shared.ledger.usage import UsageRecord
 from shared.limits.limiter import Limiter
 from shared.providers.catalog import Models
 from shared.providers.tokens import TokenUsage, estimate_tokens
 from shared.routing.answers import Buffered
-from shared.routing.embeddings import Payer
+from shared.routing.payer import AsideCall, Payer, Till
 from shared.routing.route import Route
 from shared.routing.router import Router
 
@@ -39,12 +37,11 @@ class RoutedModel:
         """
         self._models = models
         self._router = router
-        self._outbox = outbox
+        self._till = Till(outbox, limiter)
         self._payer = payer
         self._clock = clock
         self._model = model
         self._seconds = seconds
-        self._limiter = limiter
 
     async def ask(self, instructions: str, text: str, *, max_tokens: int) -> str:
         """The model's answer, of up to `max_tokens`.
@@ -70,40 +67,14 @@ class RoutedModel:
     async def _bill(
         self, answer: Buffered, asked: str, said: str, started: datetime, duration_ms: int
     ) -> None:
-        model = answer.deployment.model
         reported = TokenUsage.from_body(answer.answer.get("usage") or {})
         usage = reported if reported.total else TokenUsage(estimate_tokens(asked), 0, estimate_tokens(said))
-        record = UsageRecord(
-            tenant_id=self._payer.tenant_id,
+        call = AsideCall(
             request_id=f"ask_{uuid.uuid4().hex}",
-            key_id=self._payer.key_id,
-            endpoint=self._payer.endpoint,
-            model=model.name,
-            provider=answer.deployment.provider.name,
-            prompt_tokens=usage.prompt,
-            cached_tokens=usage.cached,
-            completion_tokens=usage.completion,
-            reasoning_tokens=usage.reasoning,
-            cost_microdollars=cost_microdollars(
-                model.price,
-                prompt_tokens=usage.prompt,
-                cached_tokens=usage.cached,
-                completion_tokens=usage.completion,
-                at=started,
-            ),
-            cache_outcome="off",
-            outcome="completed",
+            deployment=answer.deployment,
+            usage=usage,
             estimated=usage is not reported,
+            started=started,
             duration_ms=duration_ms,
-            created_at=started,
         )
-        await self._outbox.put(record)
-        if self._limiter and self._payer.caller:
-            await self._limiter.charge(
-                self._payer.caller,
-                record.request_id,
-                record.model,
-                model.limits,
-                record.cost_microdollars,
-                started,
-            )
+        await self._till.pay(self._payer, call)

@@ -3,38 +3,17 @@
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from shared.ledger.outbox import UsageOutbox
-from shared.ledger.prices import cost_microdollars
-from shared.ledger.usage import UsageRecord
-from shared.limits.keys import Caller
 from shared.limits.limiter import Limiter
 from shared.providers.catalog import Deployment, EmbeddingModel, Models
 from shared.providers.failures import UpstreamFailure
 from shared.providers.tokens import TokenUsage, estimate_tokens
 from shared.routing.answers import Buffered
+from shared.routing.payer import AsideCall, Payer, Till
 from shared.routing.route import Route
 from shared.routing.router import Router
-
-
-@dataclass(frozen=True)
-class Payer:
-    """Whom embeddings are billed to, and for what: `endpoint` is how the ledger names the work.
-
-    `caller`: whose budgets pay for them; `None` where no key asked.
-    """
-
-    tenant_id: str
-    key_id: str
-    endpoint: str
-    caller: Caller | None = None
-
-    @classmethod
-    def of(cls, caller: Caller, endpoint: str) -> "Payer":
-        """A key, and its tenant."""
-        return cls(caller.tenant_id, caller.key_id, endpoint, caller)
 
 
 class RoutedEmbedder:
@@ -57,10 +36,9 @@ class RoutedEmbedder:
         """
         self._models = models
         self._router = router
-        self._outbox = outbox
+        self._till = Till(outbox, limiter)
         self._payer = payer
         self._clock = clock
-        self._limiter = limiter
         self._seconds = router.patience.request_seconds if seconds is None else seconds
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
@@ -91,51 +69,23 @@ class RoutedEmbedder:
         )
         vectors = _vectors(answer, len(texts))
         duration = int((time.monotonic() - begun) * 1000)
-        await self._bill(answer.deployment, answer.answer.get("usage"), texts, started, duration)
+        await self._bill(answer, texts, started, duration)
         return vectors
 
     async def _bill(
-        self,
-        deployment: Deployment,
-        usage: dict[str, int] | None,
-        texts: Sequence[str],
-        started: datetime,
-        duration_ms: int,
+        self, answer: Buffered, texts: Sequence[str], started: datetime, duration_ms: int
     ) -> None:
-        reported = TokenUsage.from_body(usage or {})
+        reported = TokenUsage.from_body(answer.answer.get("usage") or {})
         tokens = reported.prompt or sum(estimate_tokens(text) for text in texts)
-        record = UsageRecord(
-            tenant_id=self._payer.tenant_id,
+        call = AsideCall(
             request_id=f"emb_{uuid.uuid4().hex}",
-            key_id=self._payer.key_id,
-            endpoint=self._payer.endpoint,
-            model=deployment.model.name,
-            provider=deployment.provider.name,
-            prompt_tokens=tokens,
-            completion_tokens=0,
-            cost_microdollars=cost_microdollars(
-                deployment.model.price,
-                prompt_tokens=tokens,
-                cached_tokens=0,
-                completion_tokens=0,
-                at=started,
-            ),
-            cache_outcome="off",
-            outcome="completed",
+            deployment=answer.deployment,
+            usage=TokenUsage(prompt=tokens),
             estimated=not reported.prompt,
+            started=started,
             duration_ms=duration_ms,
-            created_at=started,
         )
-        await self._outbox.put(record)
-        if self._limiter and self._payer.caller:
-            await self._limiter.charge(
-                self._payer.caller,
-                record.request_id,
-                record.model,
-                deployment.model.limits,
-                record.cost_microdollars,
-                started,
-            )
+        await self._till.pay(self._payer, call)
 
 
 def _vectors(answer: Buffered, count: int) -> list[list[float]]:

@@ -40,14 +40,15 @@ class ValkeyServer:
         self.child = await self.launcher.start(self.child.program)
         await self.child.ready(self._answers)
 
-    async def until_there(self, key: str) -> None:
-        """Wait for a key."""
+    async def until_logged(self, tenant_id: str, answer_id: str) -> None:
+        """Wait until an answer's log has its first items."""
         async with Redis.from_url(self.url) as client:
 
-            async def there() -> bool:
-                return bool(await client.exists(key))
+            async def logged() -> bool:
+                names = [name async for name in client.scan_iter(f"log:{{{tenant_id}:*}}:{answer_id}")]
+                return any([await client.xlen(name) for name in names])
 
-            await until(there)
+            await until(logged)
 
     async def until_readers(self, count: int) -> None:
         """Wait until so many requests follow others."""

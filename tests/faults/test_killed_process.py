@@ -41,7 +41,7 @@ def broken_off(chats, clients, valkey_server, tenant_id):
             begun, answer_id = await read_some(answer, events=6), answer.headers["x-request-id"]
             if not weir.get("resumable"):
                 # Nobody promises that the log has what the client has; some milliseconds later it has.
-                await valkey_server.until_there(f"answer:{{{tenant_id}:{answer_id}}}")
+                await valkey_server.until_logged(tenant_id, answer_id)
             await chats[0].kill()
             return answer_id, begun
 

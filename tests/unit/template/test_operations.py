@@ -117,7 +117,9 @@ def test_workers_leave_places_for_chat() -> None:
     assert "UsagePlan" not in str(api)
 
 
-@pytest.mark.parametrize("name", ["operations", "firewall"])
+@pytest.mark.parametrize(
+    "name", ["operations", "firewall", "rendering", "network", "postgres", "rotation", "valkey"]
+)
 def test_a_nested_stack_is_given_what_it_needs(name: str) -> None:
     (stack,) = (
         one["Properties"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.template.template import Function, functions, transformed
+from tests.unit.template.template import Function, functions, resources, transformed
 
 FUNCTIONS = functions()
 
@@ -38,7 +38,22 @@ def test_nothing_is_granted_by_wildcard(function: Function) -> None:
 def test_aws_adds_logs_and_traces_alone(function: Function) -> None:
     role = transformed()["Resources"][f"{function.logical_id}Role"]["Properties"]
     managed = {str(arn).rsplit("/", 1)[-1] for arn in role["ManagedPolicyArns"]}
-    assert managed <= {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
+    # The last is SAM's for whatever may be in a VPC; the next test is about it.
+    assert managed <= {
+        "AWSLambdaBasicExecutionRole",
+        "AWSXrayWriteOnlyAccess",
+        "AWSLambdaVPCAccessExecutionRole",
+    }
+
+
+def test_network_interfaces_are_for_lambda_and_no_function() -> None:
+    (policy,) = resources("AWS::IAM::ManagedPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"} <= set(statement["Action"])
+    # Requests of the code carry it, those that Lambda makes for the code do not.
+    assert "lambda:SourceFunctionArn" in statement["Condition"]["ArnLike"]
+    assert {role["Ref"] for role in policy["Roles"]} == {f"{one.logical_id}Role" for one in FUNCTIONS}
 
 
 @every_function
@@ -75,7 +90,13 @@ def test_objects_are_reached_by_kind_and_only_with_the_bucket_known(function: Fu
 @every_function
 def test_only_who_calls_providers_reads_their_keys(function: Function) -> None:
     reads = {str(resource) for resource in allowed(function, "secretsmanager:GetSecretValue")}
-    assert "{'Ref': 'DatabaseSecretArn'}" in reads
+    assert any("{'Ref': 'DatabaseSecretArn'}" in secret for secret in reads)
+    assert any("{'Ref': 'ValkeySecretArn'}" in secret for secret in reads) == (
+        "WEIR_VALKEY_SECRET" in function.variables
+    )
+    assert any("{'Ref': 'OwnerSecretArn'}" in secret for secret in reads) == (
+        function.package == "migrations"
+    )
     assert any("${ProviderSecretPrefix}*" in secret for secret in reads) == (
         "WEIR_PROVIDER_SECRETS" in function.variables
     )
