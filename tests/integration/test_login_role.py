@@ -55,6 +55,10 @@ async def managed(postgres_urls: PostgresUrls, role: str) -> AsyncIterator[str]:
         # Roles are those of the whole server: here another owner has made this one already.
         await superuser.execute(f"GRANT weir_app TO {name} WITH ADMIN OPTION")
         await superuser.execute(f"CREATE DATABASE {name} OWNER {name}")
+    # RDS lets its owner make this extension; here only a superuser may.
+    inside = {**conninfo_to_dict(postgres_urls.owner), "dbname": name}
+    async with await psycopg.AsyncConnection.connect(autocommit=True, **inside) as superuser:
+        await superuser.execute("CREATE EXTENSION vector")
     place = conninfo_to_dict(postgres_urls.owner)
     login = f"{name}:word"
     yield f"postgresql://{login}@{place['host']}:{place['port']}/{name}"
