@@ -199,6 +199,10 @@ class FlightStore:
         member = f"{flight.flight_id}\0{reader_id}"
         await self._valkey.attempt(lambda client: client.zrem(flight.key.readers, member))
 
+    async def entry(self, key: FlightKey) -> bytes | None:
+        """A stored answer."""
+        return cast("bytes | None", await self._valkey.attempt(lambda client: client.get(key.entry)))
+
     async def body(self, flight: Flight) -> bytes | None:
         """The composed request, as long as the flight has no end."""
         return cast("bytes | None", await self._valkey.attempt(lambda client: client.get(flight.body)))

@@ -88,6 +88,14 @@ class Flights:
             # Not ours to read: answer anew, which replaces it.
             return await self.board(key, flight_id, recall=False)
 
+    async def peek(self, key: FlightKey) -> Entry | None:
+        """A stored answer; `None` also if Valkey cannot say, or it is not ours to read."""
+        stored = await self._store.entry(key)
+        try:
+            return Entry.decode(stored) if stored else None
+        except ValueError:
+            return None
+
     async def known(self, key: FlightKey) -> bool:
         """Whether an answer is stored or under way; `False` also if Valkey cannot say."""
         return await self._store.known(key)

@@ -1,7 +1,5 @@
 """First step: may this caller ask this of this model?"""
 
-from collections.abc import Callable
-
 from shared.completion.call import Admitted, Call, RequestT
 from shared.completion.demand import demand_of
 from shared.completion.request import ChatRequest
@@ -12,52 +10,50 @@ from shared.providers.catalog import Ability, ChatModel, Deployment
 from shared.routing.route import Route, chat_route
 
 
-async def admit(services: Services, call: Call[ChatRequest]) -> Admitted[ChatRequest]:
-    """Find who could answer a chat, and count the request against the caller's limits.
+def allowed_route(services: Services, call: Call[ChatRequest]) -> Route:
+    """Who could answer a chat of this caller.
 
     Raises:
         PermissionDeniedError: The key does not allow the model.
         NotFoundError: No such model.
         InvalidRequestError: No deployment of the model can do what is asked.
-        RateLimitError: A limit of the key is reached.
     """
-    return await admit_to(
-        services,
-        call,
-        lambda: route_of(services, call.request),
-        lambda route: demand_of(
-            call, route.deployments, prompt_ratio=services.router.token_ratio(route.tiers[0][0])
-        ),
-    )
+    check_allowed(call)
+    return route_of(services, call.request)
 
 
-async def admit_to(
-    services: Services,
-    call: Call[RequestT],
-    find: Callable[[], Route],
-    demand: Callable[[Route], Demand],
-) -> Admitted[RequestT]:
-    """What all admissions share.
-
-    Args:
-        services: What the completion works with.
-        call: The call.
-        find: Gives the route, once the model is known to be allowed.
-        demand: What the call may use on it.
+async def admit(services: Services, call: Call[ChatRequest], route: Route) -> Admitted[ChatRequest]:
+    """Count a chat against the limits of its caller.
 
     Raises:
-        PermissionDeniedError: The key does not allow the model.
         RateLimitError: A limit of the key, its tenant or the model is reached.
+    """
+    ratio = services.router.token_ratio(route.tiers[0][0])
+    return await reserve(services, call, route, demand_of(call, route.deployments, prompt_ratio=ratio))
+
+
+def check_allowed(call: Call[RequestT]) -> None:
+    """Raises:
+    PermissionDeniedError: The key does not allow the model.
     """
     model = call.request.model
     if not call.caller.may_use(model):
         raise PermissionDeniedError(
             f"This key does not allow the model {model!r}; ask its owner to add it.", param="model"
         )
-    route = find()
+
+
+async def reserve(
+    services: Services, call: Call[RequestT], route: Route, demand: Demand
+) -> Admitted[RequestT]:
+    """Take room for a call that may use so much on its route.
+
+    Raises:
+        RateLimitError: A limit of the key, its tenant or the model is reached.
+    """
     row = route.tiers[0][0].model
     reservation = await services.limiter.reserve(
-        call.caller, call.request_id, row.name, row.limits, demand(route), call.started
+        call.caller, call.request_id, row.name, row.limits, demand, call.started
     )
     deadline = call.started_monotonic + services.router.patience.request_seconds
     return Admitted(call=call, route=route, reservation=reservation, deadline=deadline)

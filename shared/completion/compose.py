@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.cache.exact_key import exact_key
 from shared.cache.flight_key import FlightKey
-from shared.completion.call import Admitted
+from shared.completion.call import Admitted, Call
 from shared.completion.policy import Caching, caching_of
 from shared.completion.request import ChatRequest, KnowledgeOptions
 from shared.completion.services import Services
@@ -17,6 +17,7 @@ from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
 from shared.providers.catalog import ChatModel
+from shared.routing.route import Route
 
 if TYPE_CHECKING:
     from shared.cache.semantic import Explore
@@ -41,6 +42,7 @@ class Composed:
     passages: tuple[Passage, ...]
     caching: Caching
     sources: str = ""
+    key: FlightKey | None = None
     explored: "Explore | None" = None
 
     @property
@@ -52,12 +54,9 @@ class Composed:
     def flight_key(self) -> FlightKey:
         """Under which identical questions meet; of its own where the cache is off."""
         call = self.admitted.call
-        tenant_id = call.caller.tenant_id
         if self.caching.mode == "off":
-            return FlightKey(tenant_id, call.request_id)
-        # The name that was asked for leads to the same deployments as any of its aliases.
-        model = self.admitted.asked.model.name
-        return FlightKey(tenant_id, exact_key(self.body, tenant_id=tenant_id, model=model))
+            return FlightKey(call.caller.tenant_id, call.request_id)
+        return self.key or key_of(call, self.admitted.route, self.body)
 
     @property
     def body_to_compare(self) -> Mapping[str, Any]:
@@ -67,22 +66,42 @@ class Composed:
         return {**self.body, "messages": self.admitted.call.body["messages"], "weir.sources": self.sources}
 
 
-async def compose(services: Services, admitted: Admitted[ChatRequest]) -> Composed:
+def body_of(call: Call[ChatRequest]) -> dict[str, Any]:
+    """The caller's body, less what is Weir's own."""
+    body = {name: value for name, value in call.body.items() if name != "weir"}
+    if call.request.stream:
+        # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return body
+
+
+def key_of(call: Call[ChatRequest], route: Route, body: Mapping[str, Any]) -> FlightKey:
+    """Where identical questions meet, with this body to send."""
+    tenant_id = call.caller.tenant_id
+    # The name that was asked for leads to the same deployments as any of its aliases.
+    model = route.tiers[0][0].model.name
+    return FlightKey(tenant_id, exact_key(body, tenant_id=tenant_id, model=model))
+
+
+async def compose(
+    services: Services, admitted: Admitted[ChatRequest], key: FlightKey | None = None
+) -> Composed:
     """The body to send: the caller's, less what is Weir's own, plus sources from knowledge.
+
+    Args:
+        services: What the completion works with.
+        admitted: The call.
+        key: Where the body without sources meets its like, if that is known already.
 
     Raises:
         NotFoundError: A vector store of the request does not exist.
         InvalidRequestError: Knowledge is asked for, but the last user message has no text.
         UnavailableError: Knowledge is asked for and PostgreSQL cannot be reached.
     """
-    call = admitted.call
-    body = {name: value for name, value in call.body.items() if name != "weir"}
-    if call.request.stream:
-        # Always asked for, since it is what the bill is made of; hidden again from who did not ask.
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    call, body = admitted.call, body_of(admitted.call)
     options, caching = call.request.weir.knowledge, caching_of(call, services.caching)
     if options is None:
-        return Composed(admitted=admitted, body=body, passages=(), caching=caching)
+        return Composed(admitted=admitted, body=body, passages=(), caching=caching, key=key)
     position = _question_position(call.request)
     question = call.request.messages[position].text
     passages = await _find(services, admitted, options, question)

@@ -1,6 +1,6 @@
 """Embeddings, by the same steps as a chat: admit, route, settle."""
 
-from shared.completion.admit import admit_to
+from shared.completion.admit import check_allowed, reserve
 from shared.completion.answer import BufferedAnswer
 from shared.completion.call import Call
 from shared.completion.demand import embeddings_demand
@@ -22,12 +22,9 @@ async def embed(services: Services, call: Call[EmbeddingsRequest]) -> BufferedAn
     Raises:
         WeirError: The request cannot be answered; the error is fit to be shown to the caller.
     """
-    admitted = await admit_to(
-        services,
-        call,
-        lambda: Route.of(services.models.embedding(call.request.model)),
-        lambda route: embeddings_demand(call, route.deployments),
-    )
+    check_allowed(call)
+    route = Route.of(services.models.embedding(call.request.model))
+    admitted = await reserve(services, call, route, embeddings_demand(call, route.deployments))
     try:
         answer = await services.router.send(
             admitted.route,

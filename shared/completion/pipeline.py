@@ -1,6 +1,6 @@
 """How a question flows: the one pipeline that every way of asking calls.
 
-admit -> compose -> recall, fly -> route -> stream (or deliver) -> settle
+admit (and peek) -> compose -> recall, fly -> route -> stream (or deliver) -> settle
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from shared.cache.entry import Entry
 from shared.cache.flights import Follow, Hit, Lead, LogWriter
-from shared.completion.admit import admit
+from shared.completion.admit import admit, allowed_route
 from shared.completion.answer import Answer
 from shared.completion.call import Call
 from shared.completion.compose import Composed, compose
@@ -17,6 +17,7 @@ from shared.completion.deliver import LeftToOthersError
 from shared.completion.fly import fly
 from shared.completion.join import NotAnsweredError, join
 from shared.completion.originate import originate
+from shared.completion.peek import peek
 from shared.completion.refund import refund
 from shared.completion.replay import replay
 from shared.completion.request import ChatRequest
@@ -35,9 +36,14 @@ async def complete(services: Services, call: Call[ChatRequest]) -> Answer:
     Raises:
         WeirError: The request cannot be answered; the error is fit to be shown to the caller.
     """
-    admitted = await admit(services, call)
+    route = allowed_route(services, call)
+    peeked = peek(services, call, route)
+    admitted = await admit(services, call, route)
     try:
-        return await _answer(services, await compose(services, admitted))
+        composed = await compose(services, admitted, peeked.key if peeked else None)
+        if peeked and (entry := await peeked.entry):
+            return await replay(services, composed, entry, "hit")
+        return await _answer(services, composed)
     except LeftToOthersError:
         raise asyncio.CancelledError from None
     except (WeirError, asyncio.CancelledError):
