@@ -9,12 +9,15 @@ from shared.aws.management_api import ConnectionGoneError, ManagementApi
 from shared.aws.queues import Queue
 from shared.errors import ConflictError, RateLimitError, UnavailableError, WeirError
 from shared.limits.keyring import KeyRing
+from shared.telemetry import logger
 from shared.websocket.connections import Connection, Connections
 from shared.websocket.frames import CancelFrame, ChatFrame, PingFrame, ResumeFrame, parse_frame
 from shared.websocket.packing import error, pong
 from shared.websocket.tickets import Tickets
 from shared.websocket.turn import Turn, answer_id_of
 from shared.websocket.turns import TurnKey, Turns
+
+_log = logger("connections")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +97,10 @@ class Routes:
         return None
 
     async def _begin(self, turn: Turn) -> None:
-        match await self.turns.open(TurnKey(turn.connection_id, turn.turn_id), resumable=turn.resumable):
+        key = TurnKey(turn.connection_id, turn.turn_id)
+        match await self.turns.open(key, resumable=turn.resumable):
             case "opened":
-                await self.queue.send([turn])
+                await self._send(turn, key)
             case "taken":
                 raise ConflictError(f"The id {turn.turn_id!r} was used on this connection; choose another.")
             case "full":
@@ -105,6 +109,15 @@ class Routes:
                 )
             case _:
                 raise _unavailable()
+
+    async def _send(self, turn: Turn, key: TurnKey) -> None:
+        try:
+            await self.queue.send([turn])
+        except Exception as error:
+            # Whatever keeps SQS from taking it, the client may send it again under the same id.
+            _log.exception("a turn was not queued")
+            await self.turns.forget(key)
+            raise UnavailableError("This turn could not be queued; send it again shortly.") from error
 
     async def _cancel(self, turn: TurnKey) -> None:
         if not await self.turns.cancel(turn):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from redis.asyncio import Redis
+
 from shared.valkey.client import Valkey
 from shared.valkey.script import Script
 from shared.websocket.connections import connection_key
@@ -74,6 +76,15 @@ class Turns:
         answer = await self._run(_OPEN, keys, [self._per_connection, _WAIT_MS, _MEMORY_MS, int(resumable)])
         opening: Opening | None = answer.decode() if answer else None
         return opening
+
+    async def forget(self, turn: TurnKey) -> None:
+        """A turn that could not be put on the queue was never opened: its id is free again."""
+
+        async def forget(client: Redis) -> None:
+            await client.delete(turn.name)
+            await client.zrem(turn.siblings, turn.name)
+
+        await self._valkey.attempt(forget)
 
     async def claim(self, turn: TurnKey, token: str) -> Claim | None:
         """Take a turn to answer it."""
