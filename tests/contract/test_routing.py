@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -36,13 +36,16 @@ price = {{ input = "1", output = "2" }}
 """
 
 CHAT = "/chat/completions"
-QUICK = Patience(
-    request_seconds=5,
-    first_token_seconds=0.15,
-    stall_seconds=0.1,
+# Waits that no stall of the machine outlasts; a test of one wait shortens that one alone.
+PATIENT = Patience(
+    request_seconds=60,
+    first_token_seconds=30,
+    stall_seconds=30,
     back_off_seconds=0.01,
     retry_after_seconds=0.1,
 )
+SOON = replace(PATIENT, first_token_seconds=0.15)
+STALLS = replace(PATIENT, stall_seconds=0.1)
 TEXT = StreamReply([as_events(transcript("openai-text"))])
 COMPLETION = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "A dam."}}], "usage": {}}
 WHOLE = Reply(COMPLETION)
@@ -74,11 +77,11 @@ class World:
     def route(self) -> Route:
         return chat_route(self.models, "test-model")
 
-    async def send(self, body: dict[str, Any] | None = None, *, seconds: float = 5.0) -> Any:
+    async def send(self, body: dict[str, Any] | None = None, *, seconds: float = 60.0) -> Any:
         deadline = time.monotonic() + seconds
         return await self.router.send(self.route, CHAT, body or {}, tenant_id="t", deadline=deadline)
 
-    async def stream(self, body: dict[str, Any] | None = None, *, seconds: float = 5.0) -> Streaming:
+    async def stream(self, body: dict[str, Any] | None = None, *, seconds: float = 60.0) -> Streaming:
         deadline = time.monotonic() + seconds
         return await self.router.stream(self.route, CHAT, body or {}, tenant_id="t", deadline=deadline)
 
@@ -112,7 +115,7 @@ def open_world(upstreams: tuple[Upstream, Upstream]) -> Opener:
 
     @asynccontextmanager
     async def opened(
-        *, fallback: bool = False, alone: bool = False, more: str = "", patience: Patience = QUICK
+        *, fallback: bool = False, alone: bool = False, more: str = "", patience: Patience = PATIENT
     ) -> AsyncIterator[World]:
         first, second = upstreams
         own = more + ('fallbacks = ["other-model"]\n' if fallback else "")
@@ -148,8 +151,8 @@ FAILING_STREAMS = {
         "overloaded",
     ),
     "only [DONE]": (StreamReply([as_events([])]), "broken"),
-    "keep-alives alone": (StreamReply([b": keep-alive\n\n"] * 100, pause=0.01), "timeout"),
 }
+KEEP_ALIVES = [b": keep-alive\n\n"] * 10_000
 
 
 @pytest.mark.parametrize("fallback", [False, True], ids=["deployment", "model"])
@@ -168,6 +171,17 @@ async def test_before_the_first_token_another_answers_and_nobody_sees_it(
         assert streaming.deployment.provider.name == "second"
         asked = set(kinds(streaming))
         assert asked == {("first", kind)}
+
+
+async def test_keep_alives_alone_are_no_token_and_another_answers(open_world) -> None:
+    async with open_world(patience=SOON) as world:
+        world.first.replies = [StreamReply(KEEP_ALIVES, pause=0.01)]
+        world.second.replies = [TEXT]
+
+        streaming = await world.stream()
+
+        assert await read(streaming) == transcript("openai-text")
+        assert kinds(streaming) == [("first", "timeout")]
 
 
 FAILING_ANSWERS = {
@@ -291,29 +305,29 @@ async def test_who_limits_requests_is_left_alone_until_it_said(world) -> None:
     assert len(world.first.requests) == 1
 
 
-async def test_a_stream_that_only_keeps_alive_has_stalled(world) -> None:
-    begun = as_events(transcript("openai-text")[:4], done=False)
-    world.first.replies = [StreamReply([begun, *[b": keep-alive\n\n"] * 100], pause=0.01)]
-    streaming = await world.stream()
-    chunks: list[Any] = []
-    began = time.monotonic()
+async def test_a_stream_that_only_keeps_alive_has_stalled(open_world) -> None:
+    async with open_world(patience=STALLS) as world:
+        begun = as_events(transcript("openai-text")[:4], done=False)
+        world.first.replies = [StreamReply([begun, *KEEP_ALIVES], pause=0.01)]
+        streaming = await world.stream()
+        chunks: list[Any] = []
 
-    with pytest.raises(UpstreamFailure, match="stalled") as failed:
-        await read(streaming, chunks)
+        with pytest.raises(UpstreamFailure, match="stalled") as failed:
+            await read(streaming, chunks)
 
-    assert failed.value.kind == "timeout"
-    assert chunks == transcript("openai-text")[:4]
-    assert time.monotonic() - began < 0.8
-    async with asyncio.timeout(5):
-        await world.first.gone.wait()
+        assert failed.value.kind == "timeout"
+        assert chunks == transcript("openai-text")[:4]
+        async with asyncio.timeout(5):
+            await world.first.gone.wait()
 
 
-async def test_a_slow_stream_that_goes_on_has_not_stalled(world) -> None:
-    chunks = transcript("openai-text")
-    pieces = [as_events([chunk], done=chunk is chunks[-1]) for chunk in chunks]
-    world.first.replies = [StreamReply(pieces, pause=0.04)]
+async def test_a_slow_stream_that_goes_on_has_not_stalled(open_world) -> None:
+    async with open_world(patience=replace(PATIENT, stall_seconds=0.6)) as world:
+        chunks = transcript("openai-text")
+        pieces = [as_events([chunk], done=chunk is chunks[-1]) for chunk in chunks]
+        world.first.replies = [StreamReply(pieces, pause=0.8 / len(pieces))]
 
-    assert await read(await world.stream()) == chunks
+        assert await read(await world.stream()) == chunks
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -349,15 +363,15 @@ async def test_a_provider_that_runs_out_in_the_middle_has_failed(world, together
 
 async def test_the_deadline_cuts_a_stream(world) -> None:
     begun = as_events(transcript("openai-text")[:4], done=False)
-    more = [as_events([transcript("openai-text")[3]], done=False)] * 100
+    more = [as_events([transcript("openai-text")[3]], done=False)] * 10_000
     world.first.replies = [StreamReply([begun, *more], pause=0.01)]
 
     with pytest.raises(UpstreamFailure, match="deadline"):
-        await read(await world.stream(seconds=0.1))
+        await read(await world.stream(seconds=0.5))
 
 
 async def test_a_late_first_token_is_waited_for_where_nobody_else_is(open_world) -> None:
-    async with open_world(alone=True) as world:
+    async with open_world(alone=True, patience=SOON) as world:
         world.first.replies = [
             StreamReply([*[b": keep-alive\n\n"] * 25, as_events(transcript("openai-text"))], pause=0.01)
         ]
@@ -396,8 +410,6 @@ async def test_a_breaker_opens_and_one_probe_closes_it(open_world, capsys) -> No
 
 def pause_over(router: Router, deployment_id: str) -> None:
     """Let the pause of an open breaker be over, as it is after a while."""
-    from dataclasses import replace
-
     standing = router._board.standing(deployment_id)
     standing.take_over(replace(standing.shared, open_until=time.monotonic()), time.monotonic())
 
@@ -490,8 +502,6 @@ async def test_an_answer_is_taken_up_at_the_providers_own_address(world) -> None
 
 
 async def test_who_does_not_take_up_answers_says_so(world) -> None:
-    from dataclasses import replace
-
     deployment = world.route.tiers[0][0]
     provider = deployment.provider.model_copy(update={"prefix_base_url": None})
 
