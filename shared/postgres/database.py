@@ -1,7 +1,8 @@
 """A pool of PostgreSQL connections, and transactions that see one tenant's rows only."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import DictRow, dict_row
@@ -70,11 +71,35 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except (PoolTimeout, OperationalError) as error:
-            raise UnavailableError("The database cannot be reached; try again shortly.") from error
+        with _heeding_cancellation():
+            try:
+                async with self._pool.connection() as connection:
+                    yield connection
+            except (PoolTimeout, OperationalError) as error:
+                raise UnavailableError("The database cannot be reached; try again shortly.") from error
+
+
+@contextmanager
+def _heeding_cancellation() -> Iterator[None]:
+    """Raise a cancellation of this task that was lost inside.
+
+    The pool waits by `asyncio.wait_for`, which before Python 3.12 loses one that comes together with what was
+    waited for. A task that renews a lease in a loop would then never end, nor whoever waits for it.
+    """
+    before = _cancellations()
+    try:
+        yield
+    except Exception:
+        if _cancellations() > before:
+            raise asyncio.CancelledError from None
+        raise
+    if _cancellations() > before:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def _configure(connection: Connection) -> None:
