@@ -33,7 +33,9 @@ class PostgresUrls:
     login: str
 
 
-async def start_postgres(directory: Path, launcher: Launcher, *, durable: bool = True) -> PostgresUrls:
+async def start_postgres(
+    directory: Path, launcher: Launcher, *, durable: bool = True, shared_buffers: str = "64MB"
+) -> PostgresUrls:
     """Start a server over `directory`, made at the first start, with the schema brought up to date.
 
     It listens on TCP alone, because the path of a Unix socket may be no longer than 107 characters.
@@ -41,6 +43,7 @@ async def start_postgres(directory: Path, launcher: Launcher, *, durable: bool =
     Args:
         directory: Data directory, and `<directory>.password` beside it. One server at a time.
         durable: False skips fsync, for data that nobody keeps.
+        shared_buffers: PostgreSQL's own cache; what it does not hold is read through the system's.
 
     Raises:
         LocalError: The data is of another version, or the server does not start.
@@ -48,7 +51,9 @@ async def start_postgres(directory: Path, launcher: Launcher, *, durable: bool =
     account = _account(directory)
     password = await asyncio.to_thread(_prepare, directory, account)
     port = free_port()
-    child = await launcher.start(_program(directory, account, port, durable=durable))
+    child = await launcher.start(
+        _program(directory, account, port, durable=durable, shared_buffers=shared_buffers)
+    )
     owner = f"postgresql://{_OWNER}:{password}@127.0.0.1:{port}"
     await child.ready(lambda: _answers(f"{owner}/postgres"), timeout=60)
     return await _set_up(owner, f"127.0.0.1:{port}/{_DATABASE}")
@@ -97,14 +102,14 @@ def _account(directory: Path) -> _Account:
     )
 
 
-def _program(directory: Path, account: _Account, port: int, *, durable: bool) -> Program:
+def _program(directory: Path, account: _Account, port: int, *, durable: bool, shared_buffers: str) -> Program:
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": "",
         "fsync": "on" if durable else "off",
         "max_connections": "100",
-        "shared_buffers": "64MB",
+        "shared_buffers": shared_buffers,
     }
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     return Program(

@@ -13,12 +13,16 @@ from psycopg import sql
 from shared.knowledge.ranking import ChunkKey, Corpus
 from shared.knowledge.rows import quoted_lexeme
 from shared.knowledge.scope import Eligible, StoreFacts
+from shared.knowledge.term_choice import choose_terms
 from shared.knowledge.vectors import embeddings_table
 from shared.postgres.database import Connection
 
-# How many candidates a leg hands on. `ts_rank` orders worse than BM25 does, so its list is the longer one.
+# How many candidates a leg hands on. Terms held order worse than BM25 does, so that list is the longer one.
 _DENSE = 100
 _LEXICAL = 200
+
+# Chunks that a search may look at for their words, whatever the size of the store. So many take 15 ms.
+_EXAMINED = 3_000
 
 # Below so many chunks every vector is compared, which misses nothing; above, the HNSW index is asked.
 _EXACT_BELOW = 20_000
@@ -26,39 +30,37 @@ _EXACT_BELOW = 20_000
 # If the index gives too few all the same, every vector is compared after all, up to so many.
 _EXACT_AT_MOST = 200_000
 
-# A term in more of the chunks than this finds no candidates, as it would find them all; it still counts in
-# their scores. Small stores are spared: their lists fit anyway.
-_COMMON_SHARE = 0.05
-_COMMON_AT_LEAST = 200
-
-# Terms of a question that are looked up, rarest first: a pasted page is no reason to read the whole index.
-_MOST_TERMS = 64
-
-
-def searched_terms(corpus: Corpus, terms: Sequence[str]) -> list[str]:
-    """The terms that find candidates, rarest first: those not too common, or the rarest one if all are."""
-    known = sorted((t for t in terms if t in corpus.frequencies), key=lambda t: corpus.frequencies[t])
-    limit = max(_COMMON_AT_LEAST, _COMMON_SHARE * corpus.chunk_count)
-    return [t for t in known if corpus.frequencies[t] <= limit][:_MOST_TERMS] or known[:1]
-
 
 async def find_lexical(
-    connection: Connection, store: StoreFacts, terms: Sequence[str], eligible: Eligible | None
+    connection: Connection,
+    store: StoreFacts,
+    corpus: Corpus,
+    terms: Sequence[str],
+    eligible: Eligible | None,
 ) -> set[ChunkKey]:
-    """Chunks of the store that hold any of the terms, the likeliest by `ts_rank`."""
-    if not terms:
-        return set()
+    """Chunks of the store that hold terms of the question, the likeliest by how much these tell."""
+    choice = choose_terms(corpus, terms, examined=_EXAMINED)
+    looked_up = [any_of([(term,) for term in choice.alone]), any_of(choice.together)]
+    asked = [t for t in terms if t in corpus.frequencies]
     cursor = await connection.execute(
-        "SELECT * FROM match_terms(%s, %s::tsquery, %s::tsquery, %s, %s)",
+        "SELECT * FROM find_terms(%s, %s::tsquery, %s::tsquery[], %s::tsquery[], %s::real[], %s, %s, %s)",
         (
             store.vector_store_id,
-            " | ".join(map(quoted_lexeme, terms)),
             quoted_lexeme(store.vector_store_id),
+            [alternatives for alternatives in looked_up if alternatives],
+            [quoted_lexeme(term) for term in asked],
+            [corpus.idf(term) for term in asked],
             None if eligible is None else eligible.file_ids,
+            _EXAMINED,
             _LEXICAL,
         ),
     )
     return {ChunkKey(**row) for row in await cursor.fetchall()}
+
+
+def any_of(sets: Sequence[Sequence[str]]) -> str:
+    """A tsquery of the chunks that hold one of the sets of terms whole."""
+    return " | ".join(" & ".join(map(quoted_lexeme, terms)) for terms in sets)
 
 
 async def find_dense(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.knowledge.candidates import find_dense, find_lexical, searched_terms
+from shared.knowledge.candidates import find_dense, find_lexical
 from shared.knowledge.diversity import diversified
 from shared.knowledge.embedder import Embedder
 from shared.knowledge.filters import AttributeFilter
@@ -126,9 +126,9 @@ async def _lexical_leg(
 ) -> tuple[Corpus, set[ChunkKey]]:
     async with fresh(database, replica, tenant_id, scope.stores) as connection:
         corpus = await read_corpus(connection, tenant_id, scope.stores, terms)
-        wanted, found = searched_terms(corpus, terms), set[ChunkKey]()
+        found = set[ChunkKey]()
         for store, eligible in scope.searched():
-            found |= await find_lexical(connection, store, wanted, eligible)
+            found |= await find_lexical(connection, store, corpus, terms, eligible)
         return corpus, found
 
 

@@ -137,7 +137,9 @@ async def test_the_tenants_of_stores_are_apart(world: World, store: str) -> None
         await find(stranger, own, store, text="weir")
     # The one function that runs outside row-level security is asked for the store by name.
     rows = await stranger.rows(
-        "SELECT * FROM match_terms(%s, 'weir'::tsquery, %s::tsquery, NULL, 10)", store, f"'{store}'"
+        "SELECT * FROM find_terms(%s, %s::tsquery, '{weir}', '{weir}', '{1}', NULL, 10, 10)",
+        store,
+        f"'{store}'",
     )
     assert rows == []
     assert await stranger.rows("SELECT * FROM chunks") == []
@@ -188,7 +190,7 @@ async def test_large_stores_are_searched_by_their_indexes(
     for n in range(30):
         await world.add(store, f"{n}.md", f"{BREAD} Loaf number {n} is the best.", lang="de")
     monkeypatch.setattr(candidates, "_EXACT_BELOW", 0)
-    monkeypatch.setattr(candidates, "_COMMON_AT_LEAST", 0)
+    monkeypatch.setattr(candidates, "_EXAMINED", 3)
     assert (await find(world, store, text="a dam in a river"))[0].file_id == wanted
     only = Comparison(type="eq", key="lang", value="en")
     assert [p.file_id for p in await find(world, store, text="bread loaf", filters=only)] == [wanted]
