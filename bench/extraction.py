@@ -76,10 +76,13 @@ def score(page: TruePage) -> Score:
 def _trafilatura(page: TruePage, output: str) -> tuple[str, float]:
     import trafilatura
 
-    from shared.web.charset import decode
+    from shared.charset.decode import decode
 
     started = time.process_time()
-    text = trafilatura.extract(decode(page.html).text, output_format=output, include_comments=False) or ""
+    text = (
+        trafilatura.extract(decode(page.html, markup=True).text, output_format=output, include_comments=False)
+        or ""
+    )
     return text, time.process_time() - started
 
 

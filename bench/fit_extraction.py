@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.wcxb import ARCHIVE, TruePage, f1, pages, words
-from shared.web.charset import decode
+from shared.charset.decode import decode
 from shared.web.extraction.choose import best_expected, chances
 from shared.web.extraction.content import read_page
 from shared.web.extraction.features import first_columns
@@ -59,7 +59,7 @@ def read_examples() -> Iterator[Example]:
     from trafilatura import load_html
 
     for page in pages():
-        tree = load_html(decode(page.html).text) if page.half == "tuning" and page.text else None
+        tree = load_html(decode(page.html, markup=True).text) if page.half == "tuning" and page.text else None
         if tree is not None:
             tree.make_links_absolute(page.url, resolve_base_href=False, handle_failures="ignore")
             reading = read_page(tree)

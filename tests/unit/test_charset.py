@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from shared.web.charset import decode
+from shared.charset.decode import decode
 
 CHINESE = (
     "秋天的北京，天空高而蓝，香山的红叶吸引了来自各地的游客。人们在公园里散步、下棋、唱歌，享受难得的好天气。"
@@ -61,7 +61,7 @@ def page(text: str, charset: str | None = None, head: str = "") -> str:
 )
 def test_decode(text: str, encoding: str, meta: str | None, header: str | None, head: str) -> None:
     whole = page(text, meta, head)
-    assert decode(whole.encode(encoding), header).text == whole
+    assert decode(whole.encode(encoding), header, markup=True).text == whole
 
 
 # Each page of a news site in each of six disguises; a detector alone fails where the head is long, or text
@@ -81,14 +81,14 @@ def test_decode(text: str, encoding: str, meta: str | None, header: str | None, 
 )
 def test_chinese_pages(encoding: str, meta: str | None, head: str, start: int, length: int) -> None:
     whole = page((CHINESE * 10)[start : start + length], meta, head)
-    assert decode(whole.encode(encoding)).text == whole
+    assert decode(whole.encode(encoding), markup=True).text == whole
 
 
 @pytest.mark.parametrize("length", [12, 40, 400])
 @pytest.mark.parametrize("meta", ["big5", None, "utf-8"])
 def test_traditional_chinese_pages(meta: str | None, length: int) -> None:
     whole = page((TRADITIONAL * 10)[:length], meta)
-    assert decode(whole.encode("big5")).text == whole
+    assert decode(whole.encode("big5"), markup=True).text == whole
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,48 @@ def test_traditional_chinese_pages(meta: str | None, length: int) -> None:
     ],
 )
 def test_a_byte_order_mark_is_believed_before_any_label(mark: bytes, encoding: str) -> None:
-    assert decode(mark + CHINESE.encode(encoding), "gbk").text == CHINESE
+    assert decode(mark + CHINESE.encode(encoding), "gbk", markup=True).text == CHINESE
 
 
 def test_one_broken_byte_costs_one_character() -> None:
     body = page(CHINESE, "gbk").encode("gbk").replace(b"</p>", b"\xff</p>")
-    assert CHINESE in decode(body).text
+    assert CHINESE in decode(body, markup=True).text
 
 
 @pytest.mark.parametrize("body", [b"", b"plain", b"\xff", bytes(range(256)), b"\x80\x81" * 50])
 @pytest.mark.parametrize("label", [None, "utf-8", "gbk", "zlib", "unicode_escape", "x\0y"])
 def test_anything_can_be_decoded(body: bytes, label: str | None) -> None:
-    decode(body, label)
+    decode(body, label, markup=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "label"),
+    [
+        # A detector takes it for UTF-8 that is broken.
+        ("花見を楽", "shift_jis", None),
+        # A detector takes it for Chinese.
+        (RUSSIAN[:12], "koi8-r", "koi8-r"),
+        (CHINESE[:12], "gb18030", "latin-1"),
+        (FRENCH, "cp1252", "utf-8"),
+        (CHINESE[:7], "utf-8", "gbk"),
+    ],
+)
+def test_text_without_markup(text: str, encoding: str, label: str | None) -> None:
+    decoded = decode(text.encode(encoding), label)
+    assert (decoded.text, decoded.fits) == (text, True)
+
+
+@pytest.mark.parametrize("missing", range(4))
+@pytest.mark.parametrize(
+    ("text", "encoding"), [(CHINESE, "utf-8"), (CHINESE, "gb18030"), (JAPANESE, "shift_jis")]
+)
+def test_the_beginning_of_a_text_may_end_in_a_character(text: str, encoding: str, missing: int) -> None:
+    data = text.encode(encoding)
+    decoded = decode(data[: len(data) - missing], cut=True)
+    assert text.startswith(decoded.text)
+    assert len(decoded.text) >= len(text) - 2
+
+
+def test_what_no_charset_fits_says_so() -> None:
+    decoded = decode(b"\xff\xfe\x00\xd8\x00\xd8a\x00")
+    assert (decoded.charset, decoded.fits) == ("utf-16-le", False)
