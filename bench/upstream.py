@@ -1,4 +1,7 @@
-"""A provider that answers at once: `python -m bench.upstream PORT`. Runs in a process of its own."""
+"""A provider that answers at once: `python -m bench.upstream PORT`. Runs in a process of its own.
+
+`python -m bench.upstream PORT SECONDS` answers after so many seconds.
+"""
 
 import asyncio
 import sys
@@ -27,6 +30,7 @@ class _Provider(asyncio.Protocol):
     """
 
     calls = 0
+    pause = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -35,7 +39,13 @@ class _Provider(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while (whole := self._take_request()) is not None:
-            self._transport.write(_answer(whole))  # type: ignore[attr-defined]
+            self._send(_answer(whole))
+
+    def _send(self, answer: bytes) -> None:
+        if not _Provider.pause:
+            self._transport.write(answer)  # type: ignore[attr-defined]
+            return
+        asyncio.get_running_loop().call_later(_Provider.pause, self._transport.write, answer)  # type: ignore[attr-defined]
 
     def _take_request(self) -> bytes | None:
         head, separator, rest = self._received.partition(b"\r\n\r\n")
@@ -76,4 +86,5 @@ async def _serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    _Provider.pause = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
     asyncio.run(_serve(int(sys.argv[1])))

@@ -13,7 +13,7 @@ from local.components.postgres import start_postgres
 from local.components.storage import Deployment
 from local.components.valkey import start_valkey
 from local.process import Launcher, Program, free_port
-from shared.limits.keys import NewKey, create_key, create_tenant
+from shared.limits.keys import IssuedKey, NewKey, create_key, create_tenant
 from shared.limits.limits import Limits
 from shared.postgres.database import Database
 
@@ -39,17 +39,31 @@ _UVICORN = (
 )
 
 
-@dataclass(frozen=True)
+TENANT = "bench"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Stores that run, what functions are told of them, and a key."""
+    """Stores that run, what functions are told of them, and a key of the tenant `TENANT`."""
 
     environment: Mapping[str, str]
+    database_url: str
     key: str
+    key_id: str
+
+    @property
+    def batch_queue(self) -> str:
+        """The queue of batches."""
+        return self.environment["WEIR_BATCH_QUEUE_URL"]
 
 
 async def weir(upstream: str, directory: Path, launcher: Launcher) -> tuple[Program, Target]:
     """The chat function in front of `upstream`, with one worker; its stores run already."""
-    surroundings = await surround(upstream, directory, launcher)
+    return chat(await surround(upstream, directory, launcher))
+
+
+def chat(surroundings: Surroundings) -> tuple[Program, Target]:
+    """The chat function on a port of its own, as it is deployed, and where to ask it."""
     port = free_port()
     program = Program(
         name="weir",
@@ -73,11 +87,13 @@ async def surround(upstream: str, directory: Path, launcher: Launcher) -> Surrou
     )
     deployment = Deployment(cloud)
     queues = await deployment.queues("bench")
+    await deployment.bucket("bench")
     await deployment.secret("weir/database", urls.login)
     catalog = directory / "catalog.toml"
     catalog.write_text(_CATALOG.format(upstream=upstream))
+    key = await _key(urls.login)
     return Surroundings(
-        {
+        environment={
             **cloud.environment,
             "PYTHONPATH": f"functions{os.pathsep}.",
             "WEIR_DATABASE_SECRET": "secretsmanager:weir/database",
@@ -86,25 +102,29 @@ async def surround(upstream: str, directory: Path, launcher: Launcher) -> Surrou
             "WEIR_VALKEY_TIMEOUT_MS": "1000",
             "WEIR_USAGE_QUEUE_URL": queues.usage,
             "WEIR_TURNS_QUEUE_URL": queues.turns,
+            "WEIR_BATCH_QUEUE_URL": queues.batch,
+            "WEIR_BUCKET": "bench",
             "WEIR_USAGE_DELIVERY": "background",
             "WEIR_CATALOG": str(catalog),
         },
-        await _key(urls.login),
+        database_url=urls.login,
+        key=key.plaintext,
+        key_id=key.record.key_id,
     )
 
 
-async def _key(database_url: str) -> str:
+async def _key(database_url: str) -> IssuedKey:
     """A key with limits, none of which is ever reached."""
     database = Database(database_url, pool_size=1)
     await database.open()
     try:
         async with database.tenant("bench") as connection:
-            await create_tenant(connection, "bench", "bench")
+            await create_tenant(connection, TENANT, TENANT)
             new = NewKey(
-                tenant_id="bench",
+                tenant_id=TENANT,
                 name="bench",
                 limits=Limits(requests_per_minute=10_000_000, tokens_per_minute=1_000_000_000),
             )
-            return (await create_key(connection, new)).plaintext
+            return await create_key(connection, new)
     finally:
         await database.close()

@@ -74,12 +74,12 @@ def worker_programs(variables: Mapping[str, str], queues: QueueUrls) -> list[Pro
     workers = [_program(name, "worker", [name, url], variables) for name, url in fed.items()]
     if CHROMIUM.exists():
         workers.append(_program("rendering", "worker", ["rendering", queues.rendering], variables))
-    workers.append(_behind(_program("batch", "worker", ["batch", queues.batch], variables)))
+    workers.append(behind(_program("batch", "worker", ["batch", queues.batch], variables)))
     workers.append(_program("turns", "turns", [], variables))
     return [*workers, _program("cleanup", "schedule", ["cleanup", str(_CLEANUP_INTERVAL)], variables)]
 
 
-def _behind(program: Program) -> Program:
+def behind(program: Program) -> Program:
     """The same with the lowest priority: live requests come first on one machine too."""
     return replace(program, argv=["nice", "-n", "19", *program.argv])
 

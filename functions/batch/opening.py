@@ -28,7 +28,7 @@ async def open_means(
         services = (await stack.enter_async_context(open_completion(inline, clock, log))).services
         # Apart from that of live requests: what a batch sees of a provider opens no breaker for them.
         upstreams = await stack.enter_async_context(open_upstreams(settings, routing=settings))
-        models = batch_models(upstreams.models, settings.batch_price_factor, settings.batch_price_factors)
+        models = batch_models(upstreams.models, settings.batch_price_factor)
         yield Means(
             database=services.database,
             objects=Objects(settings.bucket),

@@ -17,8 +17,8 @@ class RuleSettings(Settings):
     """Bounds of batches; docs/batch.md has them in a table.
 
     `batch_lines_at_once`: lines that one process asks at a time. `batch_price_factor`: what a line costs of
-    what a live request costs, at providers that `batch_price_factors` (JSON) does not name. The limits are of
-    all batches of a tenant together.
+    what a live request costs, by models whose price in the catalog says no `batch`. The limits are of all
+    batches of a tenant together.
     """
 
     batch_line_limit: PositiveInt = 50_000
@@ -35,7 +35,6 @@ class RuleSettings(Settings):
     batch_tokens_per_minute: PositiveInt | None = None
     batch_concurrent_requests: PositiveInt | None = None
     batch_price_factor: Factor = Decimal(1)
-    batch_price_factors: dict[str, Factor] = Field(default_factory=dict)
 
     @property
     def rules(self) -> BatchRules:

@@ -12,12 +12,13 @@ from shared.aws.transfers import ObjectWriter
 from shared.batch import results, transitions
 from shared.batch.means import Means
 from shared.batch.models import Batch, Counts
-from shared.batch.result_lines import not_asked
+from shared.batch.result_lines import not_asked, usage_of
 from shared.batch.results import Line, LineStatus
 from shared.errors import NotFoundError
 from shared.files.models import NewFile, StoredFile
 from shared.files.records import create_file, get_file, mark_uploaded
 from shared.postgres.database import Connection
+from shared.providers.tokens import TokenUsage
 
 _MEDIA_TYPE = "application/jsonl"
 
@@ -55,7 +56,7 @@ async def _write(means: Means, batch: Batch, lease_id: UUID) -> None:
     async with means.database.tenant(batch.tenant_id) as connection:
         counts = await results.count_by_status(connection, batch.batch_id)
         output, errors = await _files(connection, means, batch, counts)
-    expired = batch.status != "cancelling"
+    expired, usage = batch.status != "cancelling", TokenUsage()
     async with AsyncExitStack() as stack:
         writers = [
             None
@@ -68,15 +69,22 @@ async def _write(means: Means, batch: Batch, lease_id: UUID) -> None:
             assert writer is not None  # noqa: S101 - there is a file for every status that a line has
             text = line.result or not_asked(batch.batch_id, line.number, line.custom_id, expired=expired)
             await writer.write(text.encode() + b"\n")
+            if line.status == "completed":
+                usage += usage_of(text)
     async with means.database.tenant(batch.tenant_id) as connection:
         for file, writer in zip((output, errors), writers, strict=True):
             if file is not None and writer is not None:
                 await mark_uploaded(connection, file.file_id, writer.size)
-        await _end(connection, means, batch, lease_id, counts)
+        await _end(connection, means, batch, lease_id, counts, usage)
 
 
 async def _end(
-    connection: Connection, means: Means, batch: Batch, lease_id: UUID, counts: dict[LineStatus, int]
+    connection: Connection,
+    means: Means,
+    batch: Batch,
+    lease_id: UUID,
+    counts: dict[LineStatus, int],
+    usage: TokenUsage,
 ) -> None:
     how: transitions.End = "completed"
     if batch.status == "cancelling":
@@ -84,7 +92,7 @@ async def _end(
     elif counts["waiting"]:
         how = "expired"
     totals = Counts(total=sum(counts.values()), completed=counts["completed"], failed=counts["failed"])
-    if not await transitions.end(connection, batch.batch_id, lease_id, how, totals, means.clock()):
+    if not await transitions.end(connection, batch.batch_id, lease_id, how, totals, usage, means.clock()):
         raise _LostError
     await transitions.forget_lines(connection, batch.batch_id)
 

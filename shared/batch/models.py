@@ -1,11 +1,13 @@
 """A batch: what it is told, how far it is, and how it ended. Names and states are OpenAI's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from shared.providers.tokens import TokenUsage
 
 Endpoint = Literal["/v1/chat/completions", "/v1/embeddings"]
 Status = Literal[
@@ -42,6 +44,15 @@ class NewBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Input:
+    """What an input file turned out to be: its version, the model of all its lines, its first problems."""
+
+    etag: str
+    model: str | None
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """Lines of a batch; those that are neither completed nor failed wait, or were not reached."""
 
@@ -67,7 +78,11 @@ class Moments:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as it is now. The files are there when it has ended, each only if it has a line."""
+    """A batch as it is now. The files are there when it has ended, each only if it has a line.
+
+    `model` is what all its lines ask; `None`: its file is not read yet, or they ask several. `usage` is the
+    sum of what the answers say in the output file; `None` until it is written.
+    """
 
     tenant_id: str
     batch_id: str
@@ -80,6 +95,8 @@ class Batch:
     errors: tuple[Problem, ...]
     input_etag: str | None
     counts: Counts
+    model: str | None
+    usage: TokenUsage | None
     output_file_id: str | None
     error_file_id: str | None
     paused_until: datetime | None

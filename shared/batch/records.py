@@ -11,6 +11,7 @@ from shared.errors import ConflictError, NotFoundError
 from shared.files.ids import new_id
 from shared.postgres.database import Connection
 from shared.postgres.pages import Page, PageRequest, fetch_page
+from shared.providers.tokens import TokenUsage
 
 _SELECT: LiteralString = """
     SELECT b.*, c.completed, c.failed
@@ -106,8 +107,11 @@ def _batch(row: DictRow) -> Batch:
             completed=row["completed"] if live else row["completed_count"],
             failed=row["failed"] + row["invalid_count"] if live else row["failed_count"],
         ),
+        usage=None if row["token_usage"] is None else TokenUsage(**row["token_usage"]),
         moments=Moments(**{name: row[name] for name in Moments.__dataclass_fields__}),
     )
 
 
-_SAME = tuple(name for name in Batch.__dataclass_fields__ if name not in ("errors", "counts", "moments"))
+# The rest are columns of the same name.
+_MADE = ("errors", "counts", "usage", "moments")
+_SAME = tuple(name for name in Batch.__dataclass_fields__ if name not in _MADE)

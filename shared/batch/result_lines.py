@@ -9,6 +9,7 @@ import orjson
 
 from shared.batch.models import Problem
 from shared.errors import WeirError
+from shared.providers.tokens import TokenUsage
 
 _WHY = {
     "batch_expired": "This request could not be asked before the batch expired.",
@@ -20,6 +21,16 @@ def answered(batch_id: str, number: int, custom_id: str, request_id: str, conten
     """A line of the output file; `content` is the answer as it came."""
     body = orjson.Fragment(_on_one_line(content))
     return _line(batch_id, number, custom_id, response=_response(200, request_id, body))
+
+
+def repeated(answered_line: str, batch_id: str, number: int, custom_id: str) -> str:
+    """The same answer as a line of the output file that asked the same has."""
+    return _line(batch_id, number, custom_id, response=orjson.loads(answered_line)["response"])
+
+
+def usage_of(answered_line: str) -> TokenUsage:
+    """The tokens that a line of the output file took."""
+    return TokenUsage.from_body(orjson.loads(answered_line)["response"]["body"].get("usage"))
 
 
 def refused(batch_id: str, number: int, custom_id: str, request_id: str, error: WeirError) -> str:

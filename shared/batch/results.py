@@ -15,12 +15,16 @@ LineStatus = Literal["waiting", "completed", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line. `result` is its line of the output or error file; `None` while it waits."""
+    """One line. `result` is its line of the output or error file; `None` while it waits.
+
+    `same_as` is the number of the first line that asks the same, where one answer is for both.
+    """
 
     number: int
     custom_id: str | None
     status: LineStatus
     result: str | None = None
+    same_as: int | None = None
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,15 @@ class Waiting:
 
     number: int
     tries: int
+    same_as: int | None
 
 
 async def add_lines(connection: Connection, tenant_id: str, batch_id: str, lines: Sequence[Line]) -> None:
     """Add lines; those that are there stay."""
     await connection.execute(
         """
-        INSERT INTO batch_lines (tenant_id, batch_id, line_number, custom_id, status, result)
-        SELECT %s, %s, * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[])
+        INSERT INTO batch_lines (tenant_id, batch_id, line_number, custom_id, status, result, same_as)
+        SELECT %s, %s, * FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %s::integer[])
         ON CONFLICT DO NOTHING
         """,
         (
@@ -46,6 +51,7 @@ async def add_lines(connection: Connection, tenant_id: str, batch_id: str, lines
             [line.custom_id for line in lines],
             [line.status for line in lines],
             [line.result for line in lines],
+            [line.same_as for line in lines],
         ),
     )
 
@@ -54,12 +60,12 @@ async def waiting(connection: Connection, batch_id: str, numbers: Collection[int
     """Those of these lines that wait, in order."""
     cursor = await connection.execute(
         """
-        SELECT line_number, tries FROM batch_lines
+        SELECT line_number, tries, same_as FROM batch_lines
         WHERE batch_id = %s AND line_number = ANY(%s) AND status = 'waiting' ORDER BY line_number
         """,
         (batch_id, list(numbers)),
     )
-    return [Waiting(row["line_number"], row["tries"]) for row in await cursor.fetchall()]
+    return [Waiting(row["line_number"], row["tries"], row["same_as"]) for row in await cursor.fetchall()]
 
 
 async def land(connection: Connection, held: Claim, lines: Sequence[Line]) -> bool:

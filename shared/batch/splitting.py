@@ -7,11 +7,12 @@ from uuid import UUID
 from shared.aws.transfers import ObjectChangedError, read_blocks, version_of
 from shared.batch import transitions
 from shared.batch.chunks import Chunk, add_chunks
-from shared.batch.lines import BadLine, LineTooLongError, RawLine, raw_lines, read_request
+from shared.batch.lines import BadLine, LineTooLongError, RawLine, Request, raw_lines, read_request
 from shared.batch.means import BatchRules, Means
-from shared.batch.models import Batch, Problem
+from shared.batch.models import Batch, Input, Problem
 from shared.batch.result_lines import malformed
 from shared.batch.results import Line, add_lines
+from shared.cache.exact_key import exact_key
 from shared.errors import NotFoundError
 from shared.files.models import StoredFile
 from shared.files.records import get_file
@@ -44,12 +45,12 @@ async def split(means: Means, batch: Batch) -> bool:
 
     async with means.kept(renew):
         try:
-            etag, problems = await _read(means, batch)
+            found = await _read(means, batch)
         except _UnusableError as error:
             await _fail(means, batch, lease_id, error.problem)
             return True
     async with means.database.tenant(batch.tenant_id) as connection:
-        if not await transitions.begin(connection, batch.batch_id, lease_id, etag, problems, means.clock()):
+        if not await transitions.begin(connection, batch.batch_id, lease_id, found, means.clock()):
             # Cancelled meanwhile.
             await transitions.release(connection, batch.batch_id, lease_id)
     return True
@@ -60,7 +61,7 @@ async def _fail(means: Means, batch: Batch, lease_id: UUID, problem: Problem) ->
         await transitions.fail(connection, batch.batch_id, lease_id, problem, means.clock())
 
 
-async def _read(means: Means, batch: Batch) -> tuple[str, list[Problem]]:
+async def _read(means: Means, batch: Batch) -> Input:
     try:
         file = await _input(means, batch)
         size, etag = await version_of(means.objects, file.object_key)
@@ -68,7 +69,7 @@ async def _read(means: Means, batch: Batch) -> tuple[str, list[Problem]]:
             limit = f"{means.rules.file_bytes:,} bytes"
             raise _UnusableError("file_too_large", f"The input file may have up to {limit}; split it.")
         blocks = read_blocks(means.objects, file.object_key, size, etag=etag)
-        return etag, await _Splitting(means, batch).run(blocks)
+        return await _Splitting(means, batch, etag).run(blocks)
     except (NotFoundError, ObjectChangedError) as error:
         raise _UnusableError(
             "input_file_gone", "The input file was deleted or changed while it was read; upload it again."
@@ -91,16 +92,19 @@ class _Splitting:
 
     means: Means
     batch: Batch
+    etag: str
     _ids: set[str] = field(default_factory=set)
+    _firsts: dict[str, int] = field(default_factory=dict)
     _problems: list[Problem] = field(default_factory=list)
+    _models: set[str] = field(default_factory=set)
     _lines: list[Line] = field(default_factory=list)
     _chunks: list[Chunk] = field(default_factory=list)
     _chunk: "_ChunkInTheMaking | None" = None
     _count: int = 0
     _chunk_count: int = 0
 
-    async def run(self, blocks: AsyncIterator[bytes]) -> list[Problem]:
-        """Read all; the first problems."""
+    async def run(self, blocks: AsyncIterator[bytes]) -> Input:
+        """Read all."""
         rules = self.means.rules
         async for raw in raw_lines(blocks, limit=rules.line_bytes):
             self._count += 1
@@ -116,7 +120,8 @@ class _Splitting:
             raise _UnusableError("empty_file", "The input file has no line.")
         self._close_chunk()
         await self._write()
-        return self._problems
+        model = next(iter(self._models)) if len(self._models) == 1 else None
+        return Input(etag=self.etag, model=model, problems=self._problems)
 
     def _take(self, raw: RawLine) -> None:
         found = read_request(raw.data, raw.number, self.batch.endpoint)
@@ -128,12 +133,28 @@ class _Splitting:
             self._refuse(raw, found)
             return
         self._ids.add(found.custom_id)
-        self._lines.append(Line(number=raw.number, custom_id=found.custom_id, status="waiting"))
+        self._models.add(found.request.model)
+        self._lines.append(
+            Line(
+                number=raw.number,
+                custom_id=found.custom_id,
+                status="waiting",
+                same_as=self._first(raw.number, found),
+            )
+        )
         if self._chunk is None:
             self._chunk = _ChunkInTheMaking(raw.number, raw.start)
         self._chunk.take(raw)
         if self._chunk.full(self.means.rules):
             self._close_chunk()
+
+    def _first(self, number: int, found: Request) -> int | None:
+        """The line before that asks the same. Chat has a cache for that, which a key may have turned off."""
+        if self.batch.endpoint != "/v1/embeddings":
+            return None
+        key = exact_key(found.body, tenant_id=self.batch.tenant_id, model=found.request.model)
+        first = self._firsts.setdefault(key, number)
+        return None if first == number else first
 
     def _refuse(self, raw: RawLine, bad: BadLine) -> None:
         if len(self._problems) < _SHOWN:

@@ -5,15 +5,17 @@ validating -> in_progress -> finalizing -> completed | expired; validating -> fa
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Literal, LiteralString
 from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from shared.batch.models import Counts, Problem
+from shared.batch.models import Counts, Input, Problem
 from shared.batch.pace import pause_from
 from shared.postgres.database import Connection
+from shared.providers.tokens import TokenUsage
 
 
 async def claim(connection: Connection, batch_id: str, now: datetime, lease: timedelta) -> UUID | None:
@@ -76,20 +78,26 @@ async def resume(connection: Connection, batch_id: str) -> None:
     await connection.execute("UPDATE batches SET pauses = 0 WHERE batch_id = %s AND pauses > 0", (batch_id,))
 
 
-async def begin(
-    connection: Connection, batch_id: str, lease_id: UUID, etag: str, errors: Sequence[Problem], now: datetime
-) -> bool:
+async def begin(connection: Connection, batch_id: str, lease_id: UUID, found: Input, now: datetime) -> bool:
     """The file is read: lines may be asked. False if the batch was cancelled or given to another."""
     cursor = await connection.execute(
         """
         UPDATE batches b SET
-            status = 'in_progress', in_progress_at = %(now)s, input_etag = %(etag)s, errors = %(errors)s,
-            lease_id = NULL, lease_until = NULL, line_count = lines.total, invalid_count = lines.invalid
+            status = 'in_progress', in_progress_at = %(now)s, input_etag = %(etag)s, model = %(model)s,
+            errors = %(errors)s, line_count = lines.total, invalid_count = lines.invalid,
+            lease_id = NULL, lease_until = NULL
         FROM (SELECT count(*) AS total, count(*) FILTER (WHERE status = 'failed') AS invalid
               FROM batch_lines WHERE batch_id = %(batch_id)s) lines
         WHERE b.batch_id = %(batch_id)s AND b.status = 'validating' AND b.lease_id = %(lease_id)s
         """,
-        {"batch_id": batch_id, "lease_id": lease_id, "etag": etag, "errors": _json(errors), "now": now},
+        {
+            "batch_id": batch_id,
+            "lease_id": lease_id,
+            "etag": found.etag,
+            "model": found.model,
+            "errors": _json(found.problems),
+            "now": now,
+        },
     )
     return cursor.rowcount == 1
 
@@ -155,13 +163,19 @@ _END: dict[End, LiteralString] = {
 
 
 async def end(
-    connection: Connection, batch_id: str, lease_id: UUID, how: End, counts: Counts, now: datetime
+    connection: Connection,
+    batch_id: str,
+    lease_id: UUID,
+    how: End,
+    counts: Counts,
+    usage: TokenUsage,
+    now: datetime,
 ) -> bool:
     """The files are written: the batch has ended. False if it was given to another meanwhile; roll back."""
     cursor = await connection.execute(
         _END[how]
         + """, line_count = %(total)s, completed_count = %(completed)s, failed_count = %(failed)s,
-            lease_id = NULL, lease_until = NULL
+            token_usage = %(usage)s, lease_id = NULL, lease_until = NULL
         WHERE batch_id = %(batch_id)s AND lease_id = %(lease_id)s""",
         {
             "batch_id": batch_id,
@@ -169,6 +183,7 @@ async def end(
             "total": counts.total,
             "completed": counts.completed,
             "failed": counts.failed,
+            "usage": Jsonb(asdict(usage)),
             "now": now,
         },
     )

@@ -8,17 +8,17 @@ from datetime import timedelta
 from shared.aws.transfers import ObjectChangedError, read_range
 from shared.batch import chunks, records, results, transitions
 from shared.batch.answering import Asking, NotAnswered
-from shared.batch.callers import caller_of
 from shared.batch.chunks import Busy, Claim
 from shared.batch.lines import BadLine, lines_of, read_request
 from shared.batch.means import Means
 from shared.batch.messages import WorkChunk
 from shared.batch.models import Batch, Problem
 from shared.batch.pace import Run, doubled
-from shared.batch.result_lines import malformed
+from shared.batch.result_lines import malformed, repeated
 from shared.batch.results import Line, Waiting
 from shared.errors import NotFoundError, UnavailableError
 from shared.files.records import get_file
+from shared.limits.unattended import unattended_caller
 
 # What a failed try counts: more where others were answered, for then the line may be at fault.
 _LINE_AT_FAULT, _OUTAGE = 2, 1
@@ -58,6 +58,7 @@ class _Work:
     has_time: HasTime
     _run: Run = field(default_factory=Run)
     _again: list[Waiting] = field(default_factory=list)
+    _later: bool = False
     _pending: list[Line] = field(default_factory=list)
     _landing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +70,7 @@ class _Work:
         Raises:
             UnavailableError: Results could not be stored; the message should come back.
         """
-        caller = await caller_of(
+        caller = await unattended_caller(
             self.means.database, self.batch.tenant_id, self.batch.key_id, self.means.clock()
         )
         if caller is None:
@@ -102,13 +103,20 @@ class _Work:
     async def _ask_all(self, asking: Asking, lines: dict[int, bytes]) -> None:
         async with self.means.database.tenant(self.batch.tenant_id) as connection:
             waiting = await results.waiting(connection, self.batch.batch_id, lines)
+        # Who takes another line's answer comes when those of this chunk are there.
+        await self._ask_each(asking, [line for line in waiting if line.same_as is None], lines)
+        await self._ask_each(asking, [line for line in waiting if line.same_as is not None], lines)
+
+    async def _ask_each(self, asking: Asking, waiting: Iterable[Waiting], lines: dict[int, bytes]) -> None:
         async with asyncio.TaskGroup() as tasks:
             for line in waiting:
                 await self.means.places.acquire()
                 if not self._may_begin():
                     self.means.places.release()
                     break
-                tasks.create_task(self._ask(asking, line, lines[line.number]))
+                task = tasks.create_task(self._ask(asking, line, lines[line.number]))
+                # Also when the task is cancelled before it begins.
+                task.add_done_callback(lambda _: self.means.places.release())
 
     def _may_begin(self) -> bool:
         return self._run.pause is None and not self._over.is_set() and self.has_time()
@@ -119,14 +127,26 @@ class _Work:
             if isinstance(request, BadLine):
                 # It made sense to the release that read the file.
                 await self._land(self._malformed(line.number, request))
-            else:
+            elif not await self._taken(line, request.custom_id):
                 await self._note(line, await asking.ask(line.number, request, len(data), line.tries))
         except UnavailableError as error:
             # The lines under way go on: what they are answered is in the cache, and costs nothing next time.
             self._broken = error
             self._over.set()
-        finally:
-            self.means.places.release()
+
+    async def _taken(self, line: Waiting, custom_id: str) -> bool:
+        """Whether another line's answer is this one's too, or will be; if that failed, this one is asked."""
+        if line.same_as is None:
+            return False
+        batch_id = self.batch.batch_id
+        async with self.means.database.tenant(self.batch.tenant_id) as connection:
+            (first,) = await results.read(connection, batch_id, line.same_as, line.same_as)
+        if first.status == "completed" and first.result is not None:
+            result = repeated(first.result, batch_id, line.number, custom_id)
+            await self._land(Line(number=line.number, custom_id=custom_id, status="completed", result=result))
+        elif first.status == "waiting":
+            self._later = True
+        return first.status != "failed"
 
     def _malformed(self, number: int, bad: BadLine) -> Line:
         result = malformed(self.batch.batch_id, number, bad.custom_id, bad.problem)
@@ -160,7 +180,7 @@ class _Work:
         now, pause = self.means.clock(), self._run.pause
         async with self.means.database.tenant(self.batch.tenant_id) as connection:
             left = await results.waiting(connection, self.batch.batch_id, list(numbers))
-            again = now + self._delay() if self._again else now
+            again = now + self._delay() if self._again or self._later else now
             if self._again:
                 weight = _LINE_AT_FAULT if pause is None else _OUTAGE
                 failed = [line.number for line in self._again]
@@ -176,7 +196,7 @@ class _Work:
             await self.means.send([message], at=again)
 
     def _delay(self) -> timedelta:
-        tries = max(line.tries for line in self._again) // _LINE_AT_FAULT
+        tries = max((line.tries for line in self._again), default=0) // _LINE_AT_FAULT
         return doubled(self.means.rules.pause_seconds, tries)
 
     async def _stop(self, code: str, message: str) -> None:

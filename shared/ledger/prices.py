@@ -68,7 +68,8 @@ class Price(BaseModel):
     """USD per million tokens, at most six decimals.
 
     `cached_input` is for prompt tokens that the provider read from its own cache; without it they cost
-    `input`. With `peak`, the `peak_*` prices hold in those hours. Reasoning tokens are output tokens.
+    `input`. With `peak`, the `peak_*` prices hold in those hours. Reasoning tokens are output tokens. `batch`
+    is the factor, from 0 to 1, by which all of them are multiplied for lines of batches.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +81,7 @@ class Price(BaseModel):
     peak_cached_input: Dollars | None = None
     peak_output: Dollars | None = None
     peak: PeakHours | None = None
+    batch: Annotated[Decimal, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _peak_is_whole(self) -> Self:

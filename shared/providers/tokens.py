@@ -26,6 +26,14 @@ class TokenUsage:
         """Prompt and completion together."""
         return self.prompt + self.completion
 
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            prompt=self.prompt + other.prompt,
+            cached=self.cached + other.cached,
+            completion=self.completion + other.completion,
+            reasoning=self.reasoning + other.reasoning,
+        )
+
     @classmethod
     def from_body(cls, usage: object) -> "TokenUsage":
         """Read a provider's usage object.

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import openai
 import pytest
@@ -35,7 +35,7 @@ from tests.integration.batch_world import (
 
 pytest_plugins = ["tests.integration.api_fixtures"]
 
-CHAT = "/v1/chat/completions"
+CHAT: Final = "/v1/chat/completions"
 
 
 @dataclass
@@ -134,6 +134,15 @@ async def test_a_batch_is_answered_in_order(member: Member, means: Means, provid
     assert batch.output_file_id
     assert batch.in_progress_at
     assert batch.completed_at
+    assert batch.model == "test-model"
+    assert batch.usage
+    assert batch.usage.to_dict() == {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 50,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 150,
+    }
     output = await lines_in(sdk, batch.output_file_id)
     assert [line["custom_id"] for line in output] == [f"id-{n}" for n in range(10)]
     said = [line["response"]["body"]["choices"][0]["message"]["content"] for line in output]
@@ -201,6 +210,31 @@ async def test_embeddings(member: Member, means: Means) -> None:
         batch = await ended(member.sdk, await create(member.sdk, jsonl(line), "/v1/embeddings"))
     (output,) = await lines_in(member.sdk, batch.output_file_id)
     assert output["response"]["body"]["data"][0]["embedding"] == [0.0, 0.6, 0.8]
+
+
+async def test_identical_lines_of_embeddings_cost_one_call_unless_it_fails(
+    member: Member, means: Means, provider: Provider
+) -> None:
+    provider.whim = lambda text: web.json_response({"error": {}}, status=400) if text == "bad" else None
+    texts = ["one", "two", "one", "bad", "two", "one", "bad", "one", "two"]
+    lines = [
+        {
+            "custom_id": f"id-{n}",
+            "method": "POST",
+            "url": "/v1/embeddings",
+            "body": {"model": "test-embedding", "input": text, "user": f"user-{n}"},
+        }
+        for n, text in enumerate(texts)
+    ]
+    async with working(means, twice=True):
+        batch = await ended(member.sdk, await create(member.sdk, jsonl(*lines), "/v1/embeddings"))
+    assert counts(batch) == (9, 7, 2)
+    assert provider.asked == {"one": 1, "two": 1, "bad": 2}
+    output = await lines_in(member.sdk, batch.output_file_id)
+    assert [line["custom_id"] for line in output] == [f"id-{n}" for n in (0, 1, 2, 4, 5, 7, 8)]
+    assert len({line["id"] for line in output}) == 7
+    embedded = [line["response"]["body"]["data"][0]["embedding"] for line in output]
+    assert embedded == [[0.0, 0.6, 0.8]] * 7
 
 
 async def test_identical_lines_and_messages_that_come_twice_cost_one_call(

@@ -8,6 +8,7 @@ from api.schemas.fields import BatchId, FileId, Item, Metadata, RequestModel
 from api.schemas.files import FileExpiry, unix
 from shared.batch.models import Batch, Endpoint, Problem, Status
 from shared.postgres.pages import PageRequest
+from shared.providers.tokens import TokenUsage
 
 
 class CreateBatchRequest(RequestModel):
@@ -47,6 +48,28 @@ class RequestCounts(BaseModel):
     failed: int
 
 
+class InputTokens(BaseModel):
+    """Of the tokens that were read."""
+
+    cached_tokens: int
+
+
+class OutputTokens(BaseModel):
+    """Of the tokens that were written."""
+
+    reasoning_tokens: int
+
+
+class BatchUsage(BaseModel):
+    """What the answers of the output file took, as they say themselves."""
+
+    input_tokens: int
+    input_tokens_details: InputTokens
+    output_tokens: int
+    output_tokens_details: OutputTokens
+    total_tokens: int
+
+
 class BatchObject(Item):
     """OpenAI's batch object."""
 
@@ -68,6 +91,8 @@ class BatchObject(Item):
     cancelling_at: int | None
     cancelled_at: int | None
     request_counts: RequestCounts
+    model: str | None
+    usage: BatchUsage | None
     metadata: dict[str, str] | None
 
 
@@ -87,6 +112,18 @@ def batch_object(batch: Batch) -> BatchObject:
         request_counts=RequestCounts(
             total=batch.counts.total, completed=batch.counts.completed, failed=batch.counts.failed
         ),
+        model=batch.model,
+        usage=None if batch.usage is None else _usage(batch.usage),
         metadata=None if batch.metadata is None else dict(batch.metadata),
         **moments,
+    )
+
+
+def _usage(usage: TokenUsage) -> BatchUsage:
+    return BatchUsage(
+        input_tokens=usage.prompt,
+        input_tokens_details=InputTokens(cached_tokens=usage.cached),
+        output_tokens=usage.completion,
+        output_tokens_details=OutputTokens(reasoning_tokens=usage.reasoning),
+        total_tokens=usage.total,
     )

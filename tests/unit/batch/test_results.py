@@ -66,12 +66,12 @@ kind = "embedding"
 name = "e"
 context_window = 1
 dimensions = 3
-price = { input = "1", output = "0" }
+price = { input = "1", output = "0", batch = "0.25" }
 """
 
 
 def test_prices_are_multiplied_and_limits_of_rate_left_out() -> None:
-    models = batch_models(Models(Catalog.from_toml(CATALOG)), Decimal("0.5"), {"other": Decimal("0.25")})
+    models = batch_models(Models(Catalog.from_toml(CATALOG)), Decimal("0.5"))
     (chat,), (embedding,) = models.chat("m"), models.embedding("e")
     assert (chat.model.price.cached_input, chat.model.price.output) == (Decimal("0.05"), Decimal(1))
     assert embedding.model.price.input == Decimal("0.25")
@@ -80,5 +80,5 @@ def test_prices_are_multiplied_and_limits_of_rate_left_out() -> None:
 
 @pytest.mark.parametrize("factor", ["0", "1"])
 def test_a_factor_may_be_none_or_all(factor: str) -> None:
-    (chat,) = batch_models(Models(Catalog.from_toml(CATALOG)), Decimal(factor), {}).chat("m")
+    (chat,) = batch_models(Models(Catalog.from_toml(CATALOG)), Decimal(factor)).chat("m")
     assert chat.model.price.output == 2 * Decimal(factor)
