@@ -107,8 +107,9 @@ bench-gateway: $(STAMP) ## what Weir adds to a call, beside LiteLLM and Portkey
 	$(BIN)/python -m bench.gateway
 
 .PHONY: bench-live
-bench-live: $(STAMP) ## 100 turns at once on 500 WebSocket connections: how late a token comes
+bench-live: $(STAMP) ## 100 turns at once on 500 WebSocket connections: how late a token comes; chat beside a batch
 	$(BIN)/python -m bench.live
+	$(BIN)/python -m bench.beside_batch
 
 .PHONY: bench-memory
 bench-memory: $(STAMP) ## memory of a chat process over 20,000 streamed requests

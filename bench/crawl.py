@@ -86,6 +86,7 @@ async def start_stack(directory: Path, launcher: Launcher, host: str, concurrenc
         "WEIR_VALKEY_TIMEOUT_MS": "2000",
         "WEIR_BUCKET": "bench",
         "WEIR_SCRAPING_QUEUE_URL": queues.scraping,
+        "WEIR_USAGE_QUEUE_URL": queues.usage,
         "WEIR_CRAWLER_PERMITTED_HOSTS": host,
         "WEIR_CRAWLER_DELAY_SECONDS": "0",
         "WEIR_CRAWLER_HOST_REQUESTS": str(concurrency),

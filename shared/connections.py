@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from shared.aws.secrets import read_secret
 from shared.postgres.database import Database, Url
-from shared.settings import DatabaseSettings, ValkeySettings
+from shared.settings import DatabaseSettings, ReplicaSettings, ValkeySettings
 from shared.store_urls import database_url, is_login, valkey_url
 from shared.valkey.client import Valkey
 
@@ -28,6 +28,17 @@ async def open_database(settings: DatabaseSettings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def open_replica(settings: ReplicaSettings) -> AsyncIterator[Database | None]:
+    """The read replica, or `None` where there is none. Raises as `open_database`."""
+    if not settings.database_reader_secret:
+        yield None
+        return
+    reader = settings.model_copy(update={"database_secret": settings.database_reader_secret})
+    async with open_database(reader) as replica:
+        yield replica
 
 
 async def _read_url(reference: str) -> Url:

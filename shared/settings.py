@@ -32,6 +32,15 @@ class DatabaseSettings(Settings):
     database_connect_seconds: PositiveFloat = 3.0
 
 
+class ReplicaSettings(DatabaseSettings):
+    """`database_reader_secret` names a secret with the login of a read replica; empty for none.
+
+    Searches go there as soon as it has what their stores have.
+    """
+
+    database_reader_secret: str = ""
+
+
 class ValkeySettings(Settings):
     """Where Valkey is, and how long a call may take before the request goes on without it.
 
@@ -115,7 +124,7 @@ class EmbeddingSettings(Settings):
 
 
 class CompletionSettings(
-    DatabaseSettings,
+    ReplicaSettings,
     ValkeySettings,
     CatalogSettings,
     RoutingSettings,

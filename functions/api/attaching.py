@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from api.schemas.store_files import AttachRequest
+from api.schemas.vector_stores import chunk_tokens_of
 from api.services import Services
 from shared.errors import InvalidRequestError
 from shared.knowledge.messages import IngestFile
@@ -39,6 +40,7 @@ async def attach_all(
             vector_store_id=vector_store_id,
             file_id=file.file_id,
             attributes=file.attributes,
+            chunk_tokens=chunk_tokens_of(file.chunking_strategy),
         )
         for file in sorted(wanted, key=lambda file: file.file_id)
     ]

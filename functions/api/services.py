@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from api.settings import ApiSettings, LimitSettings, SearchSettings
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
-from shared.connections import open_database, open_valkey
+from shared.connections import open_database, open_replica, open_valkey
+from shared.knowledge.reranker import EndpointReranker, ModelReranker, Reranker
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
 from shared.limits.keys import Caller
@@ -19,6 +20,7 @@ from shared.providers.catalog import Models
 from shared.routing.asking import RoutedModel
 from shared.routing.embeddings import RoutedEmbedder
 from shared.routing.payer import Payer
+from shared.routing.reranking import RoutedReranker
 from shared.routing.router import Router
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
@@ -68,6 +70,34 @@ class Services:
             limiter=self.limiter,
         )
 
+    def reranker(self, caller: Caller, named: str) -> Reranker | None:
+        """What puts passages in order, at the caller's cost: a rerank or a chat model; `None` if none is set.
+
+        Args:
+            caller: Whose search it is.
+            named: A model; empty for the deployment's own.
+
+        Raises:
+            NotFoundError: There is no rerank model and no chat model of this name.
+        """
+        name = named or self.search.rerank_model
+        if self.models.is_chat(name):
+            chat = self.asked_model(caller, name)
+            return None if chat is None else ModelReranker(chat)
+        if not name:
+            return None
+        endpoint = RoutedReranker(
+            self.models,
+            self.router,
+            self.outbox,
+            Payer.of(caller, "/v1/vector_stores/search"),
+            self.clock,
+            model=name,
+            seconds=self.search.search_model_seconds,
+            limiter=self.limiter,
+        )
+        return EndpointReranker(endpoint)
+
     def embedder(self, caller: Caller) -> RoutedEmbedder:
         """Embeds a caller's query, at the caller's cost."""
         payer = Payer.of(caller, "/v1/vector_stores/search")
@@ -107,16 +137,9 @@ async def open_services(
             websocket_url=settings.websocket_url,
             limits=settings,
             search=settings,
-            replica=await _replica(stack, settings),
+            replica=await stack.enter_async_context(open_replica(settings)),
             clock=clock,
         )
-
-
-async def _replica(stack: AsyncExitStack, settings: ApiSettings) -> Database | None:
-    if not settings.database_reader_secret:
-        return None
-    reader = settings.model_copy(update={"database_secret": settings.database_reader_secret})
-    return await stack.enter_async_context(open_database(reader))
 
 
 def _origin(url: str) -> str:

@@ -5,9 +5,9 @@ from pydantic import PositiveFloat, PositiveInt
 from shared.settings import (
     BatchQueueSettings,
     CatalogSettings,
-    DatabaseSettings,
     EmbeddingSettings,
     IngestionQueueSettings,
+    ReplicaSettings,
     ScrapingQueueSettings,
     Settings,
     StorageSettings,
@@ -41,19 +41,17 @@ class LimitSettings(Settings):
 class SearchSettings(Settings):
     """What search may use besides, each empty for none.
 
-    `rewrite_model` and `rerank_model` are chat models that rewrite queries and rate passages, where a request
-    asks for it; `search_model_seconds` is how long either may take. `database_reader_secret` names a secret
-    with the URL of a read replica: searches go there as soon as it has what the store has.
+    `rewrite_model` is a chat model that rewrites queries, `rerank_model` a rerank or a chat model that rates
+    passages, where a request asks for it; `search_model_seconds` is how long either may take.
     """
 
     rewrite_model: str = ""
     rerank_model: str = ""
     search_model_seconds: PositiveFloat = 10.0
-    database_reader_secret: str = ""
 
 
 class ApiSettings(
-    DatabaseSettings,
+    ReplicaSettings,
     ValkeySettings,
     StorageSettings,
     CatalogSettings,

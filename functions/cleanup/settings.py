@@ -20,11 +20,13 @@ class RuleSettings(Settings):
     `cleanup_limit` is for each kind of thing and each tenant; `orphan_scan_limit` is how many stored objects
     of a tenant are looked at, and `expired_answers_limit` how many cached answers go. `stuck_after_seconds`
     should be longer than the queues hide a message (30 minutes), else jobs that only wait are sent again.
+    Of vectors the index is built anew, where that has become worth while, up to `rebuilt_rows` of them.
     """
 
     cleanup_limit: PositiveInt = 200
     orphan_scan_limit: PositiveInt = 10_000
     expired_answers_limit: PositiveInt = 10_000
+    rebuilt_rows: PositiveInt = 100_000
     orphan_after_seconds: PositiveInt = 24 * _HOUR
     upload_after_seconds: PositiveInt = 24 * _HOUR
     stuck_after_seconds: PositiveInt = _HOUR

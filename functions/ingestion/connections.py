@@ -11,14 +11,18 @@ from ingestion.worker import Worker
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database
+from shared.documents.pictures import Caption
 from shared.documents.sandbox import Sandbox
+from shared.knowledge.captions import Captions
 from shared.knowledge.embedding import Embedding
 from shared.knowledge.means import Means
 from shared.knowledge.reading import Reading
 from shared.ledger.outbox import UsageOutbox
+from shared.postgres.database import Database
 from shared.routing.embeddings import RoutedEmbedder
 from shared.routing.payer import Payer
-from shared.routing.upstreams import open_upstreams
+from shared.routing.upstreams import Upstreams, open_upstreams
+from shared.routing.viewing import RoutedViewer, vision_route
 from shared.telemetry import Logger, MetricUnit
 
 # Files are ingested at the cost of their tenant, not of the key that uploaded them: it may be gone by then.
@@ -29,7 +33,12 @@ _KEY = "ingestion"
 async def open_worker(
     settings: IngestionSettings, *, clock: Callable[[], datetime], log: Logger, metrics: Metrics
 ) -> AsyncIterator[Worker]:
-    """A worker as the settings say; its connections are closed at the end."""
+    """A worker as the settings say; its connections are closed at the end.
+
+    Raises:
+        NotFoundError: There is no chat model of the name that is set for captions.
+        CatalogError: It cannot see, or the catalog cannot be read.
+    """
     objects, limits = Objects(settings.bucket), settings.limits
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
@@ -46,7 +55,13 @@ async def open_worker(
             database=database,
             objects=objects,
             queue=Queue(settings.ingestion_queue_url),
-            reading=Reading(objects=objects, parser=sandbox, max_bytes=limits.max_bytes),
+            reading=Reading(
+                objects=objects,
+                parser=sandbox,
+                max_bytes=limits.max_bytes,
+                caption_of=_captions(settings, database, upstreams, outbox, clock),
+                caption_calls=settings.caption_calls,
+            ),
             embedding=Embedding(
                 database=database,
                 embedder_of=embedder_of,
@@ -59,3 +74,28 @@ async def open_worker(
             log=log,
         )
         yield Worker(means, metrics)
+
+
+def _captions(
+    settings: IngestionSettings,
+    database: Database,
+    upstreams: Upstreams,
+    outbox: UsageOutbox,
+    clock: Callable[[], datetime],
+) -> Callable[[str, str], Caption] | None:
+    """Who describes pictures; `None` where no model is set for it."""
+    if not settings.caption_model:
+        return None
+    route = vision_route(upstreams.models, settings.caption_model)
+
+    def viewer_of(tenant_id: str) -> RoutedViewer:
+        payer = Payer(tenant_id, _KEY, "ingestion")
+        return RoutedViewer(route, upstreams.router, outbox, payer, clock, seconds=settings.caption_seconds)
+
+    return Captions(
+        database=database,
+        model=settings.caption_model,
+        viewer_of=viewer_of,
+        seconds=settings.caption_seconds,
+        clock=clock,
+    ).of

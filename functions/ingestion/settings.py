@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from shared.knowledge.means import IngestionLimits
 from shared.settings import (
@@ -36,6 +36,17 @@ class JobSettings(Settings):
         )
 
 
+class CaptionSettings(Settings):
+    """What reads pictures and scanned pages: `caption_model`, a chat model with vision; empty for none.
+
+    It has `caption_seconds` for each, and `caption_calls` pages of a file are asked at once.
+    """
+
+    caption_model: str = ""
+    caption_seconds: PositiveFloat = 120.0
+    caption_calls: PositiveInt = 8
+
+
 class IngestionSettings(
     DatabaseSettings,
     StorageSettings,
@@ -43,5 +54,6 @@ class IngestionSettings(
     IngestionQueueSettings,
     UsageQueueSettings,
     JobSettings,
+    CaptionSettings,
 ):
     """Settings of the ingestion function."""

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics
 
+from scraping.filling import Filler
+from scraping.page_model import ModelMeans
 from scraping.reading import Reader
 from scraping.reporting import Reporter
 from scraping.settings import ScrapingSettings
@@ -15,6 +17,9 @@ from scraping.worker import Worker
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database, open_valkey
+from shared.ledger.outbox import UsageOutbox
+from shared.limits.limiter import Limiter
+from shared.routing.upstreams import open_upstreams
 from shared.valkey.client import Valkey
 from shared.web.admission import Admission
 from shared.web.fetch import Fetcher, FetchLimits
@@ -35,11 +40,27 @@ async def open_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         valkey = await stack.enter_async_context(open_valkey(settings))
+        upstreams = await stack.enter_async_context(open_upstreams(settings, valkey=valkey))
+        outbox = UsageOutbox(Queue(settings.usage_queue_url), "inline", log)
+        stack.push_async_callback(outbox.close)
         fetcher = await stack.enter_async_context(_fetcher(settings))
         reader = Reader(
             database=database,
             objects=Objects(settings.bucket),
             visitor=_visitor(settings, fetcher, valkey, now),
+            filler=Filler(
+                database=database,
+                means=ModelMeans(
+                    models=upstreams.models,
+                    router=upstreams.router,
+                    outbox=outbox,
+                    limiter=Limiter(valkey, database),
+                    seconds=settings.crawler_model_seconds,
+                    now=now,
+                ),
+                attempts=settings.crawler_page_attempts,
+                now=now,
+            ),
             product=settings.crawler_product,
             renders=rendering is not None,
             now=now,

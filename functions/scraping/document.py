@@ -5,15 +5,18 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from shared.charset.decode import decode
 from shared.web.answer import Fetched, FetchRefusedError
-from shared.web.charset import decode
 from shared.web.extract import Page, extract
 from shared.web.media import HTML, filename, settle
+from shared.web.record_schema import RecordSchema
 from shared.web.records import Record, read_records
 from shared.web.robots import Directives, read_directives
 from shared.web.scrape_models import CrawlRules
 from shared.web.scripted import needs_script
 from shared.web.soft_errors import says_not_found
+
+MARKDOWN = "text/markdown"
 
 # Longest value of an attribute that OpenAI takes.
 _ATTRIBUTE_LENGTH = 512
@@ -86,8 +89,9 @@ def _harvest_page(fetched: Fetched, header: Directives, product: str, rules: Cra
     if says_not_found(page.title, page.text or page.markdown) and not scripted:
         return Harvest(reason=_NOT_FOUND, withdrawn=True)
     records = None
-    if rules.records is not None:
-        records = read_records(decode(fetched.body, fetched.charset).text, rules.records, url=fetched.url)
+    if isinstance(rules.records, RecordSchema):
+        html = decode(fetched.body, fetched.charset, markup=True).text
+        records = read_records(html, rules.records, url=fetched.url)
     if not page.markdown:
         return Harvest(reason="it has no text", links=links, records=records, scripted=scripted)
     document = _markdown(fetched.url, page)
@@ -105,7 +109,7 @@ def _markdown(url: str, page: Page) -> Document:
     return Document(
         url=url,
         filename=_page_name(url, page.title),
-        media_type="text/markdown",
+        media_type=MARKDOWN,
         body=page.markdown.encode(),
         title=page.title,
         attributes={name: value[:_ATTRIBUTE_LENGTH] for name, value in described.items() if value},

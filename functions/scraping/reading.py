@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scraping.document import Harvest, harvest
+from scraping.filling import Filler
 from scraping.storing import store, take_away
 from scraping.visiting import Visitor
 from shared.aws.objects import Objects
 from shared.postgres.database import Database
 from shared.web.answer import Fetched, FetchRefusedError, unsuccessful
+from shared.web.filling import Filled
 from shared.web.known_pages import KnownPage, known_page
 from shared.web.media import is_wanted, may_be_wanted
 from shared.web.politeness import Later
@@ -45,6 +47,7 @@ class Reader:
     database: Database
     objects: Objects
     visitor: Visitor
+    filler: Filler
     product: str
     renders: bool
     now: Callable[[], datetime]
@@ -74,7 +77,8 @@ class Reader:
         harvested = await harvest(fetched, product=self.product, rules=claim.rules)
         if harvested.scripted and claim.rules.render != "never" and claim.stage == "fetch" and self.renders:
             return NeedsBrowser()
-        return await self._keep(claim, fetched, harvested, known)
+        filled = await self.filler.records(claim, harvested)
+        return await self._keep(claim, fetched, harvested, filled, known)
 
     async def _fetch(self, claim: PageClaim, known: KnownPage | None) -> Fetched | Later:
         async def redirect(url: str) -> None:
@@ -122,11 +126,16 @@ class Reader:
         return Read(outcome=PageOutcome(status="failed", reason=reason))
 
     async def _keep(
-        self, claim: PageClaim, fetched: Fetched, harvested: Harvest, known: KnownPage | None
+        self,
+        claim: PageClaim,
+        fetched: Fetched,
+        harvested: Harvest,
+        filled: Filled,
+        known: KnownPage | None,
     ) -> Read:
         findings = _findings(claim, fetched.url, harvested.links)
         rendering = _rendering(claim, harvested)
-        size, records = len(fetched.body), harvested.records
+        size, records = len(fetched.body), filled.records
         if (document := harvested.document) is None:
             taken = harvested.withdrawn and await take_away(self.database, self.objects, claim)
             reason = _NO_BROWSER if rendering == "needed" else harvested.reason
@@ -144,6 +153,7 @@ class Reader:
             status="completed",
             title=document.title,
             file_id=kept.file_id,
+            reason=filled.reason,
             change=kept.change,
             rendering=rendering,
             bytes=size,

@@ -1,6 +1,15 @@
 """What scraping reads from the environment."""
 
-from shared.settings import DatabaseSettings, ScrapingQueueSettings, StorageSettings, ValkeySettings
+from pydantic import PositiveFloat
+
+from shared.settings import (
+    CatalogSettings,
+    DatabaseSettings,
+    ScrapingQueueSettings,
+    StorageSettings,
+    UsageQueueSettings,
+    ValkeySettings,
+)
 from shared.web.settings import CrawlerSettings, RenderingQueueSettings
 
 
@@ -8,8 +17,12 @@ class ScrapingSettings(
     DatabaseSettings,
     ValkeySettings,
     StorageSettings,
+    CatalogSettings,
     ScrapingQueueSettings,
+    UsageQueueSettings,
     RenderingQueueSettings,
     CrawlerSettings,
 ):
-    """Settings of the scraping function."""
+    """Settings of the scraping function. `crawler_model_seconds`: how long a model may take over a page."""
+
+    crawler_model_seconds: PositiveFloat = 90

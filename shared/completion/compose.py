@@ -133,6 +133,7 @@ async def _find(
         caller.tenant_id,
         query,
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
+        replica=services.replica,
     )
     async with services.database.tenant(caller.tenant_id) as connection:
         for vector_store_id in options.vector_store_ids:

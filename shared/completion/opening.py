@@ -11,7 +11,7 @@ from shared.cache.flights import Flights
 from shared.completion.background import Background
 from shared.completion.policy import Caching
 from shared.completion.services import Services
-from shared.connections import open_database, open_valkey
+from shared.connections import open_database, open_replica, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.keyring import KeyRing
 from shared.limits.limiter import Limiter
@@ -60,12 +60,13 @@ async def open_completion(
             database=database,
             embedding_model=settings.embedding_model,
             clock=clock,
+            replica=await stack.enter_async_context(open_replica(settings)),
         )
-        await asyncio.to_thread(_import_what_calls_need)
+        await asyncio.to_thread(import_what_calls_need)
         yield Opened(KeyRing(database, valkey), services, valkey)
 
 
-def _import_what_calls_need() -> None:
+def import_what_calls_need() -> None:
     """Imported by a running process alone, before its first request, so that none waits for it."""
     import shared.providers.endpoint  # noqa: F401
     from shared.aws.clients import client

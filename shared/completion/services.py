@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Services:
     """Everything a completion reaches outside itself.
 
-    `caching`: for who does not say otherwise. `embedding_model`: by which the semantic cache compares.
+    `replica`: where knowledge is searched as soon as it has what the primary has. `caching`: for who does not
+    say otherwise. `embedding_model`: by which the semantic cache compares.
     """
 
     models: Models
@@ -41,6 +42,7 @@ class Services:
     database: Database
     embedding_model: str
     clock: Callable[[], datetime]
+    replica: Database | None = None
 
     def embedder(
         self,

@@ -1,7 +1,7 @@
 """Markdown: its blocks by CommonMark's own rules (markdown-it), with GitHub's tables."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -10,6 +10,7 @@ from markdown_it.token import Token
 from shared.documents.charset import decode
 from shared.documents.cleaning import clean, clean_code, clean_line
 from shared.documents.document import BlockKind, Content, Part
+from shared.documents.markdown_table import cleaned_table
 
 _KINDS: Final[dict[str, BlockKind]] = {
     "paragraph_open": "paragraph",
@@ -20,6 +21,7 @@ _KINDS: Final[dict[str, BlockKind]] = {
     "fence": "code",
     "code_block": "code",
 }
+_CLEANED: Final[dict[BlockKind, Callable[[str], str]]] = {"code": clean_code, "table": cleaned_table}
 # A header of YAML: lines of "key: value", list items, indented lines, comments.
 _FRONT_MATTER: Final = re.compile(r"---\n((?:\w[\w.-]*:(?: .*)?\n|[ \t#-].*\n|\n)*?)(?:---|\.\.\.)(?:\n|$)")
 _YAML_TITLE: Final = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
@@ -70,4 +72,4 @@ def _parts(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Part]:
         elif token.type in _KINDS:
             kind = _KINDS[token.type]
             source = "\n".join(lines[slice(*token.map)])
-            yield Part(kind=kind, text=clean_code(source) if kind == "code" else clean(source))
+            yield Part(kind=kind, text=_CLEANED.get(kind, clean)(source))

@@ -1,13 +1,15 @@
 """Rows of cells as a Markdown table (GitHub Flavored Markdown, section 4.10)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from shared.documents.cleaning import clean_line
+from shared.documents.cleaning import clean, clean_line
 from shared.documents.document import Part
 
 # Wider than this a text is written only once where a cell spans several rows.
 REPEATED_CHARACTERS: Final = 40
+_CELL_END: Final = re.compile(r"(?<!\\)\|")
 _OWN_BLOCK: Final = frozenset(("heading", "table", "code"))
 
 
@@ -18,6 +20,25 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     width = max((len(row) for row in cells), default=0)
     lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in cells]
     return "\n".join([*lines[:1], "|" + " --- |" * width, *lines[1:]]) if lines else ""
+
+
+def cleaned_table(table: str) -> str:
+    """A table of Markdown as tables in files are read: without empty rows, and without any that was there
+    before, such as a header that a page repeats."""
+    header, rule, *rows = clean(table).split("\n")
+    seen = {_cells(header)}
+    kept = []
+    for row in rows:
+        cells = _cells(row)
+        if any(cells) and cells not in seen:
+            seen.add(cells)
+            kept.append(row)
+    return "\n".join([header, rule, *kept])
+
+
+def _cells(row: str) -> tuple[str, ...]:
+    cells = tuple(clean_line(cell) for cell in _CELL_END.split(row.strip()))
+    return cells[1 if cells[0] == "" else 0 : -1 if cells[-1] == "" else None]
 
 
 def table_parts(rows: Sequence[Sequence[str]], inside: Sequence[Part]) -> list[Part]:

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
-from shared.documents.charset import unmarked_utf16
+from shared.charset.detect import unmarked_utf16
 from shared.documents.document import UnreadableDocumentError
 from shared.documents.source import Source
 

@@ -27,7 +27,7 @@ class Picture:
 
 
 class Caption(Protocol):
-    """A vision model, or OCR."""
+    """A vision model, or OCR, for the pictures of one file."""
 
     async def caption(self, picture: Picture) -> str:
         """The text in the picture and what else it shows, in Markdown; "" for an empty page.
@@ -35,6 +35,12 @@ class Caption(Protocol):
         Raises what a call of a model raises.
         """
         ...
+
+
+def refused_picture(reason: str) -> UnreadableDocumentError:
+    """The error for a picture that the vision model would not or could not describe."""
+    message = f"The vision model does not read this picture: {reason}. Upload the text that it shows."
+    return UnreadableDocumentError("invalid_file", message)
 
 
 def no_vision_model(what: str) -> UnreadableDocumentError:

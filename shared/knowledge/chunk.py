@@ -16,7 +16,7 @@ from shared.knowledge.cutting import WHOLE, Room, cuts, tokens_in
 from shared.providers.tokens import estimate_tokens
 
 # Recursive cuts of 200 to 400 tokens without overlap are a strong baseline in published comparisons
-# (research.trychroma.com/evaluating-chunking), and 384 beat 512 and more.
+# (research.trychroma.com/evaluating-chunking); docs/knowledge.md has what was measured here.
 MAX_TOKENS = 384
 
 # Where a Markdown link or picture leads, behind its words.

@@ -22,7 +22,7 @@ from shared.knowledge.jobs import Claim, Failure, LeaseLostError, Refusal
 from shared.knowledge.leased import carried_out
 from shared.knowledge.means import JobBusyError, Means
 from shared.knowledge.messages import IngestFile
-from shared.knowledge.reading import sha256_of
+from shared.knowledge.reading import SourceFile, sha256_of
 
 # `unchanged`: the chunks that are there are of the same bytes. `in_parts`: each part of the file has a
 # message of its own. `superseded`: the job was cancelled, removed or given to another worker meanwhile.
@@ -109,8 +109,9 @@ class Ingestion:
 
     async def _ingest_whole(self, claim: Claim, fetched: _Fetched, plan: Plan) -> None:
         means, tenant_id = self._means, claim.job.tenant_id
-        document = await means.reading.document(fetched.path, plan, plan.parts[0], claim.filename)
-        chunks = await asyncio.to_thread(chunk, document)
+        source = SourceFile(tenant_id=tenant_id, file_id=claim.job.file_id, filename=claim.filename)
+        document = await means.reading.document(fetched.path, plan, plan.parts[0], source)
+        chunks = await asyncio.to_thread(chunk, document, max_tokens=claim.chunk_tokens)
         key = text_key(tenant_id, claim.job.file_id)
         await means.objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
         texts = [piece.indexed_text for piece in chunks]
@@ -125,7 +126,8 @@ class Ingestion:
                 embeddings=embedded.vectors,
                 embedding_model=claim.embedding_model,
             )
-            await jobs.complete(connection, claim, written, fetched.sha256, means.clock())
+            unread = document.scanned_pages
+            await jobs.complete(connection, claim, written, fetched.sha256, means.clock(), unread)
         means.count("ChunksWritten", len(chunks))
         means.count("VectorsReused", embedded.reused)
 
@@ -154,7 +156,7 @@ class Ingestion:
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
             await remove_staged(connection, **claim.job.model_dump())
             written = Written(claim.chunk_count, claim.usage_bytes)
-            await jobs.complete(connection, claim, written, sha256, self._means.clock())
+            await jobs.complete(connection, claim, written, sha256, self._means.clock(), claim.unread_pages)
 
     async def _fail(
         self, claim: Claim, error: UnreadableDocumentError, sha256: str | None

@@ -17,7 +17,8 @@ from shared.knowledge.jobs import Failure, LeaseLostError, Refusal
 from shared.knowledge.leased import carried_out
 from shared.knowledge.means import JobBusyError, Means
 from shared.knowledge.messages import IngestPart
-from shared.knowledge.parts import PartClaim
+from shared.knowledge.parts import PartClaim, WrittenPart
+from shared.knowledge.reading import SourceFile
 
 # `part_completed`: others are left; `completed`: it was the last, and the file is searchable. `superseded`:
 # the job was cancelled or removed, or its file has other bytes now.
@@ -78,8 +79,9 @@ class PartIngestion:
     async def _ingest(self, claim: PartClaim, plan: Plan, part: FilePart) -> PartOutcome:
         means, tenant_id = self._means, claim.job.tenant_id
         async with means.reading.fetched(claim.object_key, part) as path:
-            document = await means.reading.document(path, plan, part, claim.filename)
-        chunks = await asyncio.to_thread(chunk, document)
+            source = SourceFile(tenant_id=tenant_id, file_id=claim.job.file_id, filename=claim.filename)
+            document = await means.reading.document(path, plan, part, source)
+        chunks = await asyncio.to_thread(chunk, document, max_tokens=claim.chunk_tokens)
         key = part_text_key(tenant_id, claim.job.file_id, claim.content_sha256, claim.job.part)
         await means.objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
         texts = [piece.indexed_text for piece in chunks]
@@ -93,7 +95,8 @@ class PartIngestion:
                 embedded.vectors,
                 embedding_model=claim.embedding_model,
             )
-            if await parts.complete_part(connection, claim, written, len(document.text), means.clock()):
+            part_of_file = WrittenPart(written, len(document.text), document.scanned_pages)
+            if await parts.complete_part(connection, claim, part_of_file, means.clock()):
                 outcome = "completed" if await parts.publish(connection, claim, means.clock()) else "failed"
         means.count("ChunksWritten", len(chunks))
         means.count("VectorsReused", embedded.reused)

@@ -6,7 +6,7 @@ from the worker whose lease it is. Every function runs in a transaction of the t
 row before the store's, which `shared.knowledge.index` locks first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, LiteralString
@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from psycopg.rows import DictRow
 
 from shared.documents.document import FailureCode
+from shared.knowledge.chunk import MAX_TOKENS
 from shared.knowledge.index import Written, remove_file
 from shared.knowledge.messages import IngestFile
 from shared.postgres.database import Connection
@@ -35,7 +36,8 @@ class LeaseLostError(Exception):
 class Claim:
     """The right to work on a job until the lease ends.
 
-    `content_sha256` is of the bytes that its chunks, if there are any, were made of.
+    `chunk_tokens` is the size of its chunks. `content_sha256` is of the bytes that those which are there, if
+    any, were made of, and `unread_pages` are pages of these that nobody could read.
     """
 
     job: IngestFile
@@ -46,9 +48,11 @@ class Claim:
     object_key: str
     embedding_model: str
     dimensions: int
+    chunk_tokens: int
     content_sha256: str | None
     chunk_count: int
     usage_bytes: int
+    unread_pages: Sequence[int]
     staged: "Staged | None"
 
 
@@ -116,14 +120,20 @@ async def holds(connection: Connection, held: Claim) -> bool:
 
 
 async def complete(
-    connection: Connection, held: Claim, written: Written, content_sha256: str, now: datetime
+    connection: Connection,
+    held: Claim,
+    written: Written,
+    content_sha256: str,
+    now: datetime,
+    unread_pages: Sequence[int] = (),
 ) -> None:
-    """The file is searchable. Belongs into the transaction that wrote its chunks.
+    """The file is searchable, less its `unread_pages`. Belongs into the transaction that wrote its chunks.
 
     Raises:
         LeaseLostError: Roll back what was written.
     """
-    await _complete(connection, _parameters(held), _HELD, written, content_sha256, now)
+    parameters = {**_parameters(held), "unread": list(unread_pages)}
+    await _complete(connection, parameters, _HELD, "%(unread)s", written, content_sha256, now)
 
 
 async def release(connection: Connection, held: Claim) -> None:
@@ -153,9 +163,8 @@ async def complete_version(
     Raises:
         LeaseLostError: Roll back what was written.
     """
-    await _complete(
-        connection, {**job.model_dump(), "version": version}, _STAGED, written, content_sha256, now
-    )
+    parameters = {**job.model_dump(), "version": version}
+    await _complete(connection, parameters, _STAGED, _UNREAD_OF_PARTS, written, content_sha256, now)
 
 
 async def fail_version(connection: Connection, job: IngestFile, version: int, failure: Failure) -> None:
@@ -217,6 +226,12 @@ _AS_READ = (
 
 _UPDATE = "UPDATE vector_store_files f SET "
 
+_UNREAD_OF_PARTS = """
+    ARRAY(SELECT page FROM ingestion_parts p CROSS JOIN unnest(p.unread_pages) AS page
+          WHERE p.tenant_id = f.tenant_id AND p.vector_store_id = f.vector_store_id
+            AND p.file_id = f.file_id AND p.version = %(version)s
+          ORDER BY page)"""
+
 _READ = """
     SELECT f.*, files.status AS file_status, files.filename, files.media_type, files.object_key,
            s.embedding_model, s.dimensions, plans.object_etag AS staged_etag
@@ -252,9 +267,11 @@ def _claim(job: IngestFile, row: DictRow, lease_id: UUID) -> Claim:
         object_key=row["object_key"],
         embedding_model=row["embedding_model"],
         dimensions=row["dimensions"],
+        chunk_tokens=row["chunk_tokens"] or MAX_TOKENS,
         content_sha256=row["content_sha256"],
         chunk_count=row["chunk_count"],
         usage_bytes=row["usage_bytes"],
+        unread_pages=row["unread_pages"],
         staged=None if row["staged_etag"] is None else Staged(row["staged_version"], row["staged_etag"]),
     )
 
@@ -269,6 +286,7 @@ async def _complete(
     connection: Connection,
     parameters: Mapping[str, object],
     condition: LiteralString,
+    unread: LiteralString,
     written: Written,
     content_sha256: str,
     now: datetime,
@@ -277,7 +295,8 @@ async def _complete(
         _UPDATE
         + """status = 'completed', chunk_count = %(chunks)s, usage_bytes = %(bytes)s,
              content_sha256 = %(sha256)s, lease_id = NULL, lease_until = NULL, error_code = NULL,
-             error_message = NULL, updated_at = %(now)s"""
+             error_message = NULL, updated_at = %(now)s, unread_pages = """
+        + unread
         + condition,
         {
             **parameters,
@@ -303,7 +322,7 @@ async def _fail(
         _UPDATE
         + """status = 'failed', error_code = %(code)s, error_message = %(message)s,
              content_sha256 = %(sha256)s, chunk_count = 0, usage_bytes = 0, lease_id = NULL,
-             lease_until = NULL, staged_version = NULL, updated_at = now()"""
+             lease_until = NULL, staged_version = NULL, unread_pages = '{}', updated_at = now()"""
         + condition,
         {
             **parameters,

@@ -4,7 +4,7 @@ A part may be worked on as long as its version is the staged one of a job in pro
 a transaction of the tenant; where the store is locked, it is locked first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, LiteralString
@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 
 from shared.documents.parts import Plan
 from shared.knowledge import jobs
+from shared.knowledge.chunk import MAX_TOKENS
 from shared.knowledge.index import Written, publish_version
 from shared.knowledge.jobs import LeaseLostError, Refusal
 from shared.knowledge.messages import IngestPart
@@ -38,11 +39,21 @@ class PartClaim:
     plan: Plan
     embedding_model: str
     dimensions: int
+    chunk_tokens: int
 
     @property
     def place(self) -> Place:
         """Where its chunks belong."""
         return Place(**self.job.model_dump())
+
+
+@dataclass(frozen=True)
+class WrittenPart:
+    """What was written of a part: its chunks, the characters of its text, and the pages nobody could read."""
+
+    written: Written
+    characters: int
+    unread_pages: Sequence[int]
 
 
 async def claim_part(
@@ -108,16 +119,20 @@ async def give_back_part(
     return "again"
 
 
-async def complete_part(
-    connection: Connection, held: PartClaim, written: Written, characters: int, now: datetime
-) -> bool:
+async def complete_part(connection: Connection, held: PartClaim, part: WrittenPart, now: datetime) -> bool:
     """A part is written. Belongs into the transaction that wrote its chunks; true if it was the last.
 
     Raises:
         LeaseLostError: Roll back what was written.
     """
-    counts = {"chunks": written.chunk_count, "bytes": written.usage_bytes, "characters": characters}
-    if not await _update(connection, held, _COMPLETED, {**counts, "now": now}):
+    values = {
+        "chunks": part.written.chunk_count,
+        "bytes": part.written.usage_bytes,
+        "characters": part.characters,
+        "unread": list(part.unread_pages),
+        "now": now,
+    }
+    if not await _update(connection, held, _COMPLETED, values):
         raise LeaseLostError
     # Work is being done: whatever tries the job took before count no more.
     cursor = await connection.execute(_PROGRESS, held.job.model_dump())
@@ -177,11 +192,11 @@ _HELD = f"{_THIS} AND p.status = 'queued' AND p.lease_id = %(lease_id)s"
 
 _COMPLETED = """
     status = 'completed', lease_id = NULL, lease_until = NULL, error_message = NULL, chunk_count = %(chunks)s,
-    usage_bytes = %(bytes)s, characters = %(characters)s, updated_at = %(now)s"""
+    usage_bytes = %(bytes)s, characters = %(characters)s, unread_pages = %(unread)s, updated_at = %(now)s"""
 
 _READ = f"""
     SELECT p.*, plan.plan, plan.object_etag, plan.content_sha256, files.filename, files.object_key,
-           s.embedding_model, s.dimensions
+           s.embedding_model, s.dimensions, f.chunk_tokens
     FROM ingestion_parts p
     JOIN ingestion_plans plan USING (tenant_id, vector_store_id, file_id, version)
     JOIN vector_store_files f USING (tenant_id, vector_store_id, file_id)
@@ -240,4 +255,5 @@ def _claim(job: IngestPart, row: DictRow, lease_id: UUID) -> PartClaim:
         plan=PLAN.validate_json(row["plan"]),
         embedding_model=row["embedding_model"],
         dimensions=row["dimensions"],
+        chunk_tokens=row["chunk_tokens"] or MAX_TOKENS,
     )

@@ -63,6 +63,45 @@ class ModelReranker:
         return [min(1.0, max(0.0, rating / 10)) for rating in ratings]
 
 
+class Relevance(Protocol):
+    """A cross-encoder."""
+
+    async def relevance(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How relevant each text is to the query, in order, 0 to 1. Raises `UpstreamFailure`."""
+
+
+@dataclass(frozen=True)
+class EndpointReranker:
+    """Lets a cross-encoder rate all passages in one call, each under its headings."""
+
+    endpoint: Relevance
+
+    async def rerank(self, query: str, passages: Sequence[Passage]) -> Sequence[float]:
+        """The cross-encoder's scores, 0 to 1.
+
+        Raises:
+            UpstreamFailure: Nobody answered, or not with a score for each passage.
+        """
+        texts = ["\n".join([" > ".join(p.headings), p.text]).strip() for p in passages]
+        return await self.endpoint.relevance(query, texts)
+
+
+@dataclass
+class WatchedReranker:
+    """Another reranker, of which is known afterwards whether it failed."""
+
+    reranker: Reranker
+    failure: UpstreamFailure | None = None
+
+    async def rerank(self, query: str, passages: Sequence[Passage]) -> Sequence[float]:
+        """What the other says. Raises as the other does."""
+        try:
+            return await self.reranker.rerank(query, passages)
+        except UpstreamFailure as failure:
+            self.failure = failure
+            raise
+
+
 async def reranked(reranker: Reranker, query: str, passages: Sequence[Passage]) -> list[Passage]:
     """The passages by the reranker's relevance, which becomes their score; as they are if nobody answers."""
     try:

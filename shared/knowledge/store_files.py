@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from shared.errors import NotFoundError
 from shared.files.records import no_such_file
+from shared.knowledge.chunk import MAX_TOKENS
 from shared.knowledge.index import remove_file
 from shared.knowledge.store_models import AttributeValue, PartProgress, StoreFile, StoreFileStatus
 from shared.knowledge.stores import no_such_store
@@ -33,11 +34,12 @@ async def attach_file(
     vector_store_id: str,
     file_id: str,
     attributes: Mapping[str, AttributeValue] | None = None,
+    chunk_tokens: int | None = None,
 ) -> StoreFile:
     """Put a file into a store. If it is then `ready_to_ingest`, send `IngestFile` after the commit.
 
     A file that is there already stays as it is, unless it failed or was cancelled: then it starts anew. Its
-    attributes are replaced if any are given.
+    attributes are replaced if any are given. `chunk_tokens`: the size of its chunks; `None` for the store's.
 
     Raises:
         NotFoundError: The tenant has no such store or no such file.
@@ -45,9 +47,11 @@ async def attach_file(
     await _lock_for_attachment(connection, vector_store_id, file_id)
     await connection.execute(
         """
-        INSERT INTO vector_store_files AS f (tenant_id, vector_store_id, file_id, status, attributes)
-        VALUES (%(tenant_id)s, %(vector_store_id)s, %(file_id)s, 'in_progress',
-                coalesce(%(attributes)s::jsonb, '{}'))
+        INSERT INTO vector_store_files AS f (tenant_id, vector_store_id, file_id, status, attributes,
+                                             chunk_tokens)
+        SELECT %(tenant_id)s, s.vector_store_id, %(file_id)s, 'in_progress',
+               coalesce(%(attributes)s::jsonb, '{}'), coalesce(%(chunk_tokens)s, s.chunk_tokens)
+        FROM vector_stores s WHERE s.vector_store_id = %(vector_store_id)s
         ON CONFLICT (tenant_id, vector_store_id, file_id) DO UPDATE
             SET attributes = coalesce(%(attributes)s::jsonb, f.attributes)
         """,
@@ -56,21 +60,27 @@ async def attach_file(
             "vector_store_id": vector_store_id,
             "file_id": file_id,
             "attributes": None if attributes is None else Jsonb(dict(attributes)),
+            "chunk_tokens": chunk_tokens,
         },
     )
-    await _start_anew(connection, vector_store_id, file_id)
+    await _start_anew(connection, vector_store_id, file_id, chunk_tokens)
     return await get_store_file(connection, vector_store_id, file_id)
 
 
-async def _start_anew(connection: Connection, vector_store_id: str, file_id: str) -> None:
+async def _start_anew(
+    connection: Connection, vector_store_id: str, file_id: str, chunk_tokens: int | None
+) -> None:
+    # Chunks of another size are not those that were made of the same bytes.
     await connection.execute(
         """
         UPDATE vector_store_files
         SET status = 'in_progress', attempts = 0, lease_until = NULL, error_code = NULL, error_message = NULL,
-            updated_at = now()
-        WHERE vector_store_id = %s AND file_id = %s AND status IN ('failed', 'cancelled')
+            content_sha256 = CASE WHEN chunk_tokens IS NOT DISTINCT FROM coalesce(%(tokens)s, chunk_tokens)
+                                  THEN content_sha256 END,
+            chunk_tokens = coalesce(%(tokens)s, chunk_tokens), updated_at = now()
+        WHERE vector_store_id = %(store)s AND file_id = %(file)s AND status IN ('failed', 'cancelled')
         """,
-        (vector_store_id, file_id),
+        {"tokens": chunk_tokens, "store": vector_store_id, "file": file_id},
     )
 
 
@@ -187,6 +197,8 @@ def store_file(row: DictRow) -> StoreFile:
         error_code=row["error_code"],
         error_message=row["error_message"],
         chunk_count=row["chunk_count"],
+        chunk_tokens=row["chunk_tokens"] or MAX_TOKENS,
+        unread_pages=row["unread_pages"],
         usage_bytes=row["usage_bytes"],
         progress=PartProgress(row["parts_completed"], row["parts_total"]) if row["parts_total"] else None,
         created_at=row["created_at"],

@@ -1,6 +1,6 @@
 """Vector stores and the files in them, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -21,13 +21,14 @@ class StoreSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class NewVectorStore:
-    """What the creator of a store decides."""
+    """What the creator of a store decides. `chunk_tokens`: the size of chunks, `None` for Weir's own."""
 
     tenant_id: str
     settings: StoreSettings
     description: str | None = None
     embedding_model: str
     dimensions: int
+    chunk_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,11 @@ class VectorStore:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreFile:
-    """A file in a store, which is also its ingestion job. `uploaded` says that its bytes are there."""
+    """A file in a store, which is also its ingestion job. `uploaded` says that its bytes are there.
+
+    `chunk_tokens` is the size of its chunks, and `unread_pages` are pages that are in no chunk: they are
+    scanned, and no vision model read them.
+    """
 
     vector_store_id: str
     file_id: str
@@ -84,6 +89,8 @@ class StoreFile:
     error_code: FileErrorCode | None
     error_message: str | None
     chunk_count: int
+    chunk_tokens: int
+    unread_pages: Sequence[int]
     usage_bytes: int
     progress: "PartProgress | None"
     created_at: datetime

@@ -35,8 +35,8 @@ async def create_store(connection: Connection, new: NewVectorStore, now: datetim
     await connection.execute(
         """
         INSERT INTO vector_stores (tenant_id, vector_store_id, name, description, embedding_model, dimensions,
-                                   metadata, expires_after_days, created_at, last_active_at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                   chunk_tokens, metadata, expires_after_days, created_at, last_active_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             new.tenant_id,
@@ -45,6 +45,7 @@ async def create_store(connection: Connection, new: NewVectorStore, now: datetim
             new.description,
             new.embedding_model,
             new.dimensions,
+            new.chunk_tokens,
             Jsonb(dict(new.settings.metadata)),
             new.settings.expires_after_days,
             now,

@@ -9,12 +9,15 @@ from shared.providers.chat_chunk import ran_short
 from shared.providers.failures import UpstreamFailure
 from shared.providers.json_mode import is_blank_json
 
+# Where the answer is, for calls that are no completions.
+_LISTS = {"/embeddings": ("data", "embeddings"), "/rerank": ("results", "ratings")}
+
 
 def read_answer(path: str, content: bytes, provider: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The decoded answer to a call of `path`.
 
     Args:
-        path: `/chat/completions` or `/embeddings`.
+        path: `/chat/completions`, `/embeddings` or `/rerank`.
         content: The body of an answer of status 200.
         provider: Who gave it.
         body: The request.
@@ -26,9 +29,10 @@ def read_answer(path: str, content: bytes, provider: str, body: Mapping[str, Any
         answer = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise UpstreamFailure("broken", provider, "the answer is not JSON") from error
-    if path == "/embeddings":
-        if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-            raise UpstreamFailure("broken", provider, "the answer holds no embeddings")
+    if path in _LISTS:
+        name, what = _LISTS[path]
+        if not isinstance(answer, dict) or not isinstance(answer.get(name), list):
+            raise UpstreamFailure("broken", provider, f"the answer holds no {what}")
     elif not _is_completion(answer):
         raise UpstreamFailure("broken", provider, "the answer is no chat completion")
     elif ran_short(answer):

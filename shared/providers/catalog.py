@@ -106,7 +106,18 @@ class EmbeddingModel(_ModelRow):
     hybrid_weight: float = Field(default=0.4, ge=0, le=1)
 
 
-Model = Annotated[ChatModel | EmbeddingModel, Field(discriminator="kind")]
+class RerankModel(_ModelRow):
+    """A cross-encoder behind `/rerank`: says how relevant documents are to a query.
+
+    Cohere, Jina, vLLM and others answer `{model, query, documents, top_n}` with `results` of `index` and
+    `relevance_score`. A document is cut to `document_characters`.
+    """
+
+    kind: Literal["rerank"]
+    document_characters: PositiveInt = 4_000
+
+
+Model = Annotated[ChatModel | EmbeddingModel | RerankModel, Field(discriminator="kind")]
 
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
@@ -139,7 +150,7 @@ class Deployment:
     """One model at one provider by one of its keys, counted from 1: what a request can be sent to."""
 
     provider: Provider
-    model: ChatModel | EmbeddingModel
+    model: ChatModel | EmbeddingModel | RerankModel
     key: int = 1
 
     @cached_property
@@ -222,6 +233,18 @@ class Models:
         """
         return self._of_kind(name, "embedding")
 
+    def rerank(self, name: str) -> tuple[Deployment, ...]:
+        """The deployments that rerank under this name, in catalog order.
+
+        Raises:
+            NotFoundError: No rerank model has this name.
+        """
+        return self._of_kind(name, "rerank")
+
+    def is_chat(self, name: str) -> bool:
+        """Whether a chat model has this name."""
+        return any(deployment.model.kind == "chat" for deployment in self.deployments.get(name, ()))
+
     def embedding_model(self, name: str) -> EmbeddingModel:
         """The row of an embedding model, for its dimensions.
 
@@ -232,7 +255,7 @@ class Models:
         assert isinstance(model, EmbeddingModel)  # noqa: S101 - `_of_kind` filtered by kind
         return model
 
-    def _of_kind(self, name: str, kind: Literal["chat", "embedding"]) -> tuple[Deployment, ...]:
+    def _of_kind(self, name: str, kind: Literal["chat", "embedding", "rerank"]) -> tuple[Deployment, ...]:
         found = tuple(d for d in self.deployments.get(name, ()) if d.model.kind == kind)
         if not found:
             raise NotFoundError(

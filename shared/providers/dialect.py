@@ -14,7 +14,7 @@ def encode_body(body: Mapping[str, Any], deployment: Deployment, *, tenant_id: s
     """The JSON to send: the caller's body under the provider's name for the model, with its quirks.
 
     Args:
-        body: What the caller means, of a chat or of embeddings; it is not changed.
+        body: What the caller means, of a chat, embeddings or reranking; it is not changed.
         deployment: Whom it is sent to.
         tenant_id: For whom.
 

@@ -2,12 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.limiter import Limiter
-from shared.providers.catalog import Models
+from shared.providers.catalog import ChatModel, Models
 from shared.providers.tokens import TokenUsage, estimate_tokens
 from shared.routing.answers import Buffered
 from shared.routing.payer import AsideCall, Payer, Till
@@ -16,7 +17,7 @@ from shared.routing.router import Router
 
 
 class RoutedModel:
-    """The `AskedModel` that search rewrites and reranks with."""
+    """The model that search rewrites and reranks with, and that fills in the records of pages."""
 
     def __init__(
         self,
@@ -43,8 +44,21 @@ class RoutedModel:
         self._model = model
         self._seconds = seconds
 
-    async def ask(self, instructions: str, text: str, *, max_tokens: int) -> str:
+    async def ask(
+        self,
+        instructions: str,
+        text: str,
+        *,
+        max_tokens: int,
+        form: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> str:
         """The model's answer, of up to `max_tokens`.
+
+        Args:
+            form: A JSON schema that the answer is to have, asked for as strictly as the model has it; name
+                it in the instructions too.
+            request_id: Under which it is billed, once however often it is asked; else each time.
 
         Raises:
             NotFoundError: No chat model has this name.
@@ -52,25 +66,32 @@ class RoutedModel:
         """
         started, begun = self._clock(), time.monotonic()
         messages = [{"role": "system", "content": instructions}, {"role": "user", "content": text}]
+        route = Route.of(self._models.chat(self._model))
         answer = await self._router.send(
-            Route.of(self._models.chat(self._model)),
+            route,
             "/chat/completions",
-            {"messages": messages, "max_tokens": max_tokens, "temperature": 0},
+            {
+                "messages": messages,
+                "max_tokens": max_tokens,
+                "temperature": 0,
+                **(_response_format(route, form) if form else {}),
+            },
             tenant_id=self._payer.tenant_id,
             deadline=begun + self._seconds,
         )
         said = str(answer.answer["choices"][0]["message"].get("content") or "")
         duration = int((time.monotonic() - begun) * 1000)
-        await self._bill(answer, f"{instructions}{text}", said, started, duration)
+        request_id = request_id or f"ask_{uuid.uuid4().hex}"
+        await self._bill(request_id, answer, f"{instructions}{text}", said, started, duration)
         return said
 
     async def _bill(
-        self, answer: Buffered, asked: str, said: str, started: datetime, duration_ms: int
+        self, request_id: str, answer: Buffered, asked: str, said: str, started: datetime, duration_ms: int
     ) -> None:
         reported = TokenUsage.from_body(answer.answer.get("usage") or {})
         usage = reported if reported.total else TokenUsage(estimate_tokens(asked), 0, estimate_tokens(said))
         call = AsideCall(
-            request_id=f"ask_{uuid.uuid4().hex}",
+            request_id=request_id,
             deployment=answer.deployment,
             usage=usage,
             estimated=usage is not reported,
@@ -78,3 +99,13 @@ class RoutedModel:
             duration_ms=duration_ms,
         )
         await self._till.pay(self._payer, call)
+
+
+def _response_format(route: Route, form: Mapping[str, Any]) -> dict[str, Any]:
+    """The strictest form that all who may be asked know."""
+    models = [deployment.model for deployment in route.deployments]
+    abilities = frozenset.intersection(*(m.abilities for m in models if isinstance(m, ChatModel)))
+    if "json_schema" in abilities:
+        schema = {"name": "answer", "schema": form}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return {"response_format": {"type": "json_object"}} if "json_object" in abilities else {}

@@ -65,7 +65,7 @@ class Router:
 
         Args:
             route: Whom to ask.
-            path: `/chat/completions` or `/embeddings`.
+            path: `/chat/completions`, `/embeddings` or `/rerank`.
             body: The request, as the caller means it.
             tenant_id: For whom.
             deadline: `time.monotonic()` seconds at which nobody waits any more.

@@ -1,5 +1,6 @@
 """The models that are served, and the router that reaches them."""
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ async def open_upstreams(
     Raises:
         CatalogError: The user's catalog is not there or not of the documented form.
     """
+    # Environments that start from one snapshot would all draw the same deployments.
+    random.seed()
     credentials = await load_credentials(await load_catalog(settings.catalog), settings.provider_secrets)
     served = {c.provider.name: c.provider for c in credentials}
     router = Router(credentials, valkey, patience=_patience(routing) if routing else None)

@@ -10,8 +10,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from shared.charset.decode import decode
 from shared.errors import InvalidRequestError
-from shared.web.charset import decode
 from shared.web.robots import Directives, read_directives
 from shared.web.simhash import simhash
 from shared.web.urls import normalise, same_site
@@ -64,7 +64,7 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
 
     from shared.web.extraction.content import main_content
 
-    tree = load_html(decode(body, charset).text)
+    tree = load_html(decode(body, charset, markup=True).text)
     if tree is None:
         return _empty()
     _make_absolute(tree, _base(tree, url))

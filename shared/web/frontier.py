@@ -57,7 +57,8 @@ async def claim_page(
         WHERE p.scrape_id = %(scrape_id)s AND p.url = %(url)s AND p.stage = ANY (%(stages)s)
           AND s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id AND s.status = 'running'
           AND (p.status = 'queued' OR (p.status = 'running' AND p.lease_until <= now()))
-        RETURNING p.kind, p.stage, p.site, p.depth, p.attempts, s.vector_store_id, s.depth_limit, s.rules
+        RETURNING p.kind, p.stage, p.site, p.depth, p.attempts, p.records,
+                  s.vector_store_id, s.depth_limit, s.rules
         """,
         {
             "scrape_id": message.scrape_id,
@@ -80,6 +81,7 @@ async def claim_page(
         vector_store_id=row["vector_store_id"],
         follows_links=row["kind"] == "sitemap" or row["depth"] < row["depth_limit"],
         rules=CrawlRules.model_validate(row["rules"]),
+        records=None if row["records"] is None else tuple(row["records"]),
     )
 
 

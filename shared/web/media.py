@@ -9,18 +9,23 @@ HTML = "text/html"
 _DOCUMENTS = {
     ".csv": "text/csv",
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".epub": "application/epub+zip",
     ".md": "text/markdown",
     ".pdf": "application/pdf",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     ".tsv": "text/tab-separated-values",
     ".txt": "text/plain",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_EXTENSIONS = {media_type: extension for extension, media_type in _DOCUMENTS.items()}
+_EXTENSIONS = {media_type: extension for extension, media_type in _DOCUMENTS.items()} | {
+    "application/csv": ".csv"
+}
 _PAGES = frozenset((HTML, "application/xhtml+xml"))
 
 _NAME_LENGTH = 200
 
-# What servers say of files whose type they do not know.
-_UNKNOWN = frozenset(("", "application/octet-stream", "binary/octet-stream"))
+# What servers say of files whose type they do not know, and of tables of any kind.
+_UNKNOWN = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/vnd.ms-excel"))
 
 # Extensions of what is never a page or a document.
 # fmt: off

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from shared.web.record_schema import RecordSchema, Selector
 
 Value = str | list[str] | None
-Record = dict[str, Value]
+# Of strings and lists of them by selectors; of whatever its JSON schema says where a model filled it in.
+Record = dict[str, Any]
 
 # A page beyond these is cut: records are kept in a row of the database.
-_RECORDS = 1_000
+RECORD_LIMIT = 1_000
 _VALUES = 100
 _VALUE_LENGTH = 10_000
 _TOTAL_LENGTH = 1_000_000
@@ -40,9 +41,11 @@ def read_records(html: str, schema: "RecordSchema", *, url: str) -> tuple[Record
     records: list[Record] = []
     length = 0
     for element in _elements(tree, schema):
-        record = {name: _value(element, selector) for name, selector in schema.fields.items()}
+        record: dict[str, Value] = {
+            name: _value(element, selector) for name, selector in schema.fields.items()
+        }
         length += sum(len(part) for value in record.values() for part in (value or ()))
-        if length > _TOTAL_LENGTH or len(records) == _RECORDS:
+        if length > _TOTAL_LENGTH or len(records) == RECORD_LIMIT:
             break
         if any(record.values()):
             records.append(record)

@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.charset.decode import decode
 from shared.valkey.client import Valkey
 from shared.web.answer import Fetched, FetchFailedError, FetchRefusedError, TooManyRedirectsError
-from shared.web.charset import decode
 from shared.web.fetch import Fetcher
 from shared.web.urls import origin
 

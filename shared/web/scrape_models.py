@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from shared.web.filled_schema import FilledSchema
 from shared.web.record_schema import RecordSchema
 
 ScrapeStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -17,13 +18,23 @@ Change = Literal["new", "changed", "unchanged", "gone"]
 WebhookStatus = Literal["waiting", "due", "delivered", "failed"]
 
 
+def _of_its_kind(value: object) -> object:
+    """Told by a field, so that what is wrong with it is said of one kind and not of both."""
+    if not isinstance(value, dict):
+        return value
+    return (FilledSchema if "json_schema" in value else RecordSchema).model_validate(value)
+
+
+RecordRules = Annotated[RecordSchema | FilledSchema, BeforeValidator(_of_its_kind)]
+
+
 class CrawlRules(BaseModel):
     """How a crawl goes on from page to page, and what it does with each.
 
     `scope` keeps it to the host of its start page, or to that host with all below it. A link is followed
     if it matches one of `include`, if there are any, and none of `exclude` (`shared.web.scope`). `render`
-    says when a browser reads a page; `records`, what else to take from each. `webhook_url` is told when
-    it has ended.
+    says when a browser reads a page; `records`, what else to take from each; `key_id`, the key whose
+    budgets pay where a model takes it. `webhook_url` is told when it has ended.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -32,7 +43,8 @@ class CrawlRules(BaseModel):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     render: Literal["auto", "never", "always"] = "auto"
-    records: RecordSchema | None = None
+    records: RecordRules | None = None
+    key_id: str | None = None
     webhook_url: str | None = None
 
 
@@ -97,8 +109,9 @@ class Scrape:
 
 @dataclass(frozen=True, kw_only=True)
 class ScrapePage:
-    """One page of a scrape, or a sitemap. `error_message` says why it was skipped or failed.
+    """One page of a scrape, or a sitemap.
 
+    `error_message` says why it was skipped or failed, or why it has no records though it was completed.
     `similar_to` is a page of the scrape that was read before and has nearly the same text.
     """
 
@@ -119,7 +132,7 @@ class ScrapePage:
 
 @dataclass(frozen=True)
 class PageRecords:
-    """What the selectors of a scrape found on one page."""
+    """What was taken from one page."""
 
     url: str
     records: list[dict[str, Any]]
@@ -130,7 +143,8 @@ class PageClaim:
     """The right to work on a page until its lease ends.
 
     `attempts` counts this one, and tells it from any other: what is done with an older claim changes nothing.
-    `site` is what the crawl stays in, as far as its start page is known.
+    `site` is what the crawl stays in, as far as its start page is known; `records`, what a model was
+    paid for by an earlier claim.
     """
 
     tenant_id: str
@@ -144,6 +158,7 @@ class PageClaim:
     vector_store_id: str | None
     follows_links: bool
     rules: CrawlRules
+    records: tuple[dict[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,7 +189,10 @@ NOTHING_FOUND = Findings()
 
 @dataclass(frozen=True, kw_only=True)
 class PageOutcome:
-    """How a page ended. `reason`, for people, says why it was skipped or failed; `bytes` is its size."""
+    """How a page ended. `bytes` is its size.
+
+    `reason`, for people, says why it was skipped or failed, or why a page that was completed has no records.
+    """
 
     status: Literal["completed", "skipped", "failed"]
     title: str | None = None
@@ -184,4 +202,4 @@ class PageOutcome:
     rendering: Rendering = "none"
     bytes: int = 0
     simhash: int | None = None
-    records: tuple[dict[str, str | list[str] | None], ...] | None = None
+    records: tuple[dict[str, Any], ...] | None = None

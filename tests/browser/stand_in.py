@@ -59,6 +59,16 @@ class Ingestion:
 
 
 @dataclass
+class Scrape:
+    """A scrape as the page is shown it: its pages by URL, each with a status and maybe a reason."""
+
+    url: str
+    status: str = "running"
+    pages: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class StandIn:
     """The scripted server. Tests set what it will do and read what it was asked.
 
@@ -71,6 +81,7 @@ class StandIn:
     texts: dict[str, list[str]] = field(default_factory=dict)
     ingestion: Ingestion = field(default_factory=Ingestion)
     let_body_in: asyncio.Event = field(default_factory=asyncio.Event)
+    scrapes: dict[str, Scrape] = field(default_factory=dict)
     chats: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[tuple[str, int]] = field(default_factory=list)
     client_left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -162,6 +173,42 @@ class StandIn:
         page = {"data": [{"type": "text", "text": texts[number]}], "has_more": has_more}
         return web.json_response({**page, "next_page": str(number + 1) if has_more else None})
 
+    async def list_scrapes(self, _: web.Request) -> web.Response:
+        rows = [{"id": name, "url": s.url, "status": s.status} for name, s in self.scrapes.items()]
+        return web.json_response({"object": "list", "data": rows, "has_more": False})
+
+    async def create_scrape(self, request: web.Request) -> web.Response:
+        if self.refusals:
+            return error(*self.refusals.pop(0))
+        asked = await request.json()
+        name = f"scrape-{len(self.scrapes) + 1}"
+        self.scrapes[name] = Scrape(asked["url"], pages={asked["url"]: ("queued", None)}, asked=asked)
+        return web.json_response({"id": name, "url": asked["url"], "status": "queued"})
+
+    async def scrape(self, request: web.Request) -> web.Response:
+        scrape = self.scrapes[request.match_info["scrape"]]
+        rows = [
+            {"url": url, "status": status, "reason": reason} for url, (status, reason) in scrape.pages.items()
+        ]
+        states = ("queued", "running", "completed", "skipped", "failed")
+        counts = {state: sum(1 for row in rows if row["status"] == state) for state in states}
+        return web.json_response(
+            {
+                "status": scrape.status,
+                "error": None,
+                "page_counts": {**counts, "total": len(rows)},
+                "pages": {"data": rows, "has_more": False},
+            }
+        )
+
+    async def cancel_scrape(self, request: web.Request) -> web.Response:
+        scrape = self.scrapes[request.match_info["scrape"]]
+        scrape.status = "cancelled"
+        for url, (status, _) in scrape.pages.items():
+            if status == "queued":
+                scrape.pages[url] = ("skipped", "The scrape was cancelled.")
+        return web.json_response({"status": scrape.status})
+
     async def page(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html")
 
@@ -192,6 +239,10 @@ class StandIn:
                 web.get("/v1/vector_stores", self.list_stores),
                 web.post("/v1/vector_stores", self.create_store),
                 web.post("/v1/files", self.create_file),
+                web.get("/v1/scrapes", self.list_scrapes),
+                web.post("/v1/scrapes", self.create_scrape),
+                web.get("/v1/scrapes/{scrape}", self.scrape),
+                web.post("/v1/scrapes/{scrape}/cancel", self.cancel_scrape),
                 web.post("/v1/vector_stores/{store}/files", self.attach),
                 web.get(store_file, self.attached),
                 web.get(f"{store_file}/content", self.content),

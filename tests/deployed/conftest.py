@@ -23,8 +23,9 @@ from local.components.valkey import start_valkey
 from local.process import Launcher
 from tests.deployed.adapter_layer import adapter_account, publish_adapter
 from tests.deployed.certificate import make_certificate
+from tests.deployed.emulator import adapt
 from tests.deployed.sam import sam_build, sam_deploy
-from tests.deployed.stack import Stack, aws, buffer_streams, find_stack, name_batches
+from tests.deployed.stack import Stack, aws, find_stack
 from tests.integration.scraping_site import Site, article, running_site
 
 TENANT = "acme"
@@ -139,8 +140,7 @@ async def stack(cloud: Cloud, build: Path, parameters: dict[str, str]) -> Stack:
     """The deployed template."""
     await sam_deploy(cloud, build, "weir", parameters)
     found = await asyncio.to_thread(find_stack, cloud, "weir")
-    await asyncio.to_thread(name_batches, found)
-    await asyncio.to_thread(buffer_streams, found)
+    await asyncio.to_thread(adapt, found)
     return found
 
 

@@ -1,6 +1,5 @@
 """A deployed stack, as its user sees it."""
 
-import json
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,6 @@ from local.components.cloud import REGION, Cloud
 
 ACCOUNT = "000000000000"
 
-_STREAMED = "/response-streaming-invocations"
-
 
 def aws(cloud: Cloud, service: str, account: str = ACCOUNT) -> Any:
     """A client of one of an account's services that may do everything."""
@@ -24,12 +21,13 @@ def aws(cloud: Cloud, service: str, account: str = ACCOUNT) -> Any:
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deployment has made."""
+    """What a deployment has made: names of resources by their logical ids, and their types."""
 
     cloud: Cloud
     name: str
     outputs: dict[str, str]
     resources: dict[str, str]
+    kinds: dict[str, str]
 
     @property
     def base_url(self) -> str:
@@ -37,14 +35,32 @@ class Stack:
         api = self.outputs["ApiUrl"].removeprefix("https://").split(".", 1)[0]
         return f"{self.cloud.endpoint_url}/restapis/{api}/prod/_user_request_/v1"
 
+    @property
+    def websocket_url(self) -> str:
+        """Where the emulator serves what the output `WebSocketUrl` names, in the same way."""
+        return self.connections_url.replace("https:", "wss:")
+
+    @property
+    def connections_url(self) -> str:
+        """Where the emulator serves the API by which functions send to WebSocket clients."""
+        return f"{self.cloud.endpoint_url}/_aws/execute-api/{self.resources['WebSocketApi']}/live"
+
+    @property
+    def trusted(self) -> ssl.SSLContext:
+        """Trusts the emulator's certificate."""
+        return ssl.create_default_context(cafile=self.cloud.certificate)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """The logical ids of all resources of a type."""
+        return [logical for logical, its in self.kinds.items() if its == kind]
+
     def sdk(self, api_key: str) -> openai.AsyncOpenAI:
         """The OpenAI SDK, with this stack as its base URL."""
-        trusted = ssl.create_default_context(cafile=self.cloud.certificate)
         return openai.AsyncOpenAI(
             base_url=self.base_url,
             api_key=api_key,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=trusted),
+            http_client=openai.DefaultAsyncHttpxClient(verify=self.trusted),
         )
 
     def configuration(self, function: str) -> dict[str, Any]:
@@ -65,38 +81,5 @@ def find_stack(cloud: Cloud, name: str) -> Stack:
         name=name,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
         resources={one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found},
+        kinds={one["LogicalResourceId"]: one["ResourceType"] for one in found},
     )
-
-
-def name_batches(stack: Stack) -> None:
-    """Grant `SendMessageBatch` to every role where the template grants `SendMessage`, and nothing else.
-
-    In AWS the second includes the first; the emulator takes them for two:
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
-    """
-    iam = aws(stack.cloud, "iam")
-    roles = [name for logical, name in stack.resources.items() if logical.endswith("FunctionRole")]
-    for role in roles:
-        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-            for statement in document["Statement"]:
-                if statement["Action"] == "sqs:SendMessage":
-                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
-            iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
-
-
-def buffer_streams(stack: Stack) -> None:
-    """Have the emulator, which knows no streaming integrations, call their functions without streaming."""
-    gateway, api = aws(stack.cloud, "apigateway"), stack.resources["Api"]
-    for resource in gateway.get_resources(restApiId=api, embed=["methods"], limit=500)["items"]:
-        for method, found in resource.get("resourceMethods", {}).items():
-            uri = found["methodIntegration"]["uri"]
-            if uri.endswith(_STREAMED):
-                buffered = uri.replace("2021-11-15", "2015-03-31").replace(_STREAMED, "/invocations")
-                gateway.update_integration(
-                    restApiId=api,
-                    resourceId=resource["id"],
-                    httpMethod=method,
-                    patchOperations=[{"op": "replace", "path": "/uri", "value": buffered}],
-                )
-    gateway.create_deployment(restApiId=api, stageName="prod")

@@ -1,17 +1,22 @@
 """From outside, through the deployed API, queues and schedule: the work that Weir is for."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import openai
 import psycopg
 import pytest
 
 from local.components.models import CHAT_MODEL
-from tests.deployed.conftest import DatabaseUrls
-from tests.deployed.stack import Stack
+from tests.deployed.conftest import TENANT, DatabaseUrls
+from tests.deployed.stack import Stack, aws
+from tests.integration.batch_world import chat_line, jsonl
 from tests.integration.scraping_site import Site
+from tests.integration.websocket_world import Client
 
 # The first test waits for the build and the deployment.
 pytestmark = pytest.mark.timeout(600)
@@ -37,16 +42,25 @@ async def store_id(sdk: openai.AsyncOpenAI) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def expired_file_id(sdk: openai.AsyncOpenAI, databases: DatabaseUrls) -> str:
+async def expired_file_id(stack: Stack, sdk: openai.AsyncOpenAI, databases: DatabaseUrls) -> str:
     """A file past its time. Made before all else: cleanup runs once a minute."""
     file = await sdk.files.create(
         file=("old.md", TEXT), purpose="assistants", expires_after={"anchor": "created_at", "seconds": 3600}
     )
+    assert kept(stack, file.id)
     async with await psycopg.AsyncConnection.connect(databases.owner) as owner:
         await owner.execute(
             "UPDATE files SET expires_at = now() - interval '1 minute' WHERE file_id = %s", (file.id,)
         )
     return file.id
+
+
+def kept(stack: Stack, file_id: str) -> bool:
+    """Whether the bucket has a file's object."""
+    found = aws(stack.cloud, "s3").list_objects_v2(
+        Bucket=stack.resources["Bucket"], Prefix=f"{TENANT}/files/{file_id}/"
+    )
+    return bool(found["KeyCount"])
 
 
 async def until(met: Callable[[], Awaitable[bool]]) -> None:
@@ -106,7 +120,78 @@ async def test_a_site_is_scraped_into_the_store(sdk: openai.AsyncOpenAI, store_i
     assert any("Lamps of the harbour" in page.content[0].text for page in found.data)
 
 
-async def test_cleanup_runs_by_its_schedule(sdk: openai.AsyncOpenAI, expired_file_id: str) -> None:
+async def test_a_batch_is_worked_off(sdk: openai.AsyncOpenAI) -> None:
+    lines = jsonl(
+        *(chat_line(name, f"Say {name}.", model=CHAT_MODEL, max_tokens=8) for name in "ab"), "no JSON"
+    )
+    file = await sdk.files.create(file=("batch.jsonl", lines), purpose="batch")
+    batch = await sdk.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+
+    async def ended() -> bool:
+        nonlocal batch
+        batch = await sdk.batches.retrieve(batch.id)
+        return batch.status in ("completed", "failed", "expired", "cancelled")
+
+    await until(ended)
+    assert batch.status == "completed", batch.errors
+    assert batch.request_counts is not None
+    assert (batch.request_counts.completed, batch.request_counts.failed) == (2, 1)
+    output = await lines_of(sdk, batch.output_file_id)
+    assert [line["custom_id"] for line in output] == ["a", "b"]
+    assert all(line["response"]["body"]["choices"][0]["message"]["content"] for line in output)
+    (error,) = await lines_of(sdk, batch.error_file_id)
+    assert "JSON" in error["error"]["message"]
+
+
+async def lines_of(sdk: openai.AsyncOpenAI, file_id: str | None) -> list[Any]:
+    """A file of results."""
+    assert file_id is not None
+    return [json.loads(line) for line in (await sdk.files.content(file_id)).text.splitlines()]
+
+
+async def test_a_websocket_turn_is_answered(stack: Stack, sdk: openai.AsyncOpenAI) -> None:
+    ticket: Any = await sdk.post("/tickets", cast_to=object)
+    assert ticket["url"] == stack.outputs["WebSocketUrl"]
+    async with connected(stack, f"weir.ticket.{ticket['ticket']}") as client:
+        await client.send(type="ping")
+        await client.until_frame("pong")
+        await client.chat("turn", "Say hello.", model=CHAT_MODEL, max_tokens=8)
+        await client.until(lambda: bool(client.of("done") or client.of("error")))
+    assert client.of("error") == []
+    assert client.of("started", "turn")
+    events = client.events("turn")
+    assert [event_id for event_id, _ in events] == list(range(1, len(events) + 1))
+    assert "".join(
+        chunk["choices"][0]["delta"].get("content") or "" for _, chunk in events if chunk["choices"]
+    )
+
+
+async def test_a_ticket_lets_nobody_in_twice(stack: Stack, sdk: openai.AsyncOpenAI) -> None:
+    ticket: Any = await sdk.post("/tickets", cast_to=object)
+    async with connected(stack, f"weir.ticket.{ticket['ticket']}"):
+        pass
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        async with connected(stack, f"weir.ticket.{ticket['ticket']}"):
+            pass
+
+
+@asynccontextmanager
+async def connected(stack: Stack, protocol: str) -> AsyncIterator[Client]:
+    """A WebSocket client. The emulator does not tell it which of its subprotocols was chosen."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(stack.websocket_url, protocols=("weir", protocol), ssl=stack.trusted) as socket,
+    ):
+        yield Client(socket, patience=120)
+
+
+async def test_cleanup_runs_by_its_schedule(
+    stack: Stack, sdk: openai.AsyncOpenAI, expired_file_id: str
+) -> None:
+    """No test calls it."""
+
     async def gone() -> bool:
         try:
             await sdk.files.retrieve(expired_file_id)
@@ -114,4 +199,8 @@ async def test_cleanup_runs_by_its_schedule(sdk: openai.AsyncOpenAI, expired_fil
             return True
         return False
 
+    async def unkept() -> bool:
+        return not kept(stack, expired_file_id)
+
     await until(gone)
+    await until(unkept)

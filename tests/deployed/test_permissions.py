@@ -3,13 +3,17 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
-from tests.deployed.stack import ACCOUNT, Stack, aws
+from local.components.cloud import REGION
+from tests.deployed.permissions import FUNCTIONS, Call, Function, calls_of
+from tests.deployed.sam import ARCHITECTURE
+from tests.deployed.stack import ACCOUNT, Stack, aws, find_stack
+from tests.unit.template.template import ROOT, resources
 
 # The first test waits for the build and the deployment.
 pytestmark = pytest.mark.timeout(600)
@@ -23,12 +27,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 @cache
-def client(service):
-    return boto3.client(service, config=Config(signature_version="s3v4" if service == "s3" else None))
+def client(service, url):
+    config = Config(signature_version="s3v4" if service == "s3" else None)
+    return boto3.client(service, endpoint_url=url, config=config)
 
-def ending(service, method, arguments):
+def ending(service, url, method, arguments):
     try:
-        getattr(client(service), method)(**arguments)
+        getattr(client(service, url), method)(**arguments)
     except ClientError as error:
         return error.response["Error"]["Code"]
     return "Allowed"
@@ -38,76 +43,6 @@ def handle(event, context):
 """
 
 REFUSED = {"AccessDenied", "AccessDeniedException", "403"}
-
-Function = Literal[
-    "Chat",
-    "Api",
-    "Ingestion",
-    "Scraping",
-    "Accounting",
-    "Cleanup",
-    "Migrations",
-    "Connections",
-    "Turns",
-    "Batch",
-]
-FUNCTIONS: tuple[Function, ...] = (
-    "Chat",
-    "Api",
-    "Ingestion",
-    "Scraping",
-    "Accounting",
-    "Cleanup",
-    "Migrations",
-    "Connections",
-    "Turns",
-    "Batch",
-)
-
-# Who may do what. Whatever is not here is to be refused.
-SENDS: dict[str, set[Function]] = {
-    "IngestionQueue": {"Api", "Ingestion", "Cleanup"},
-    "ScrapingQueue": {"Api", "Scraping", "Cleanup"},
-    "UsageQueue": {"Chat", "Api", "Ingestion", "Turns", "Batch"},
-    "TurnsQueue": {"Connections"},
-    "BatchQueue": {"Api", "Cleanup", "Batch"},
-    "UsageDeadLetters": set(),
-}
-RECEIVES: dict[str, set[Function]] = {
-    "IngestionQueue": {"Ingestion"},
-    "ScrapingQueue": {"Scraping"},
-    "UsageQueue": {"Accounting"},
-    "TurnsQueue": {"Turns"},
-    "BatchQueue": {"Batch"},
-}
-WRITES: dict[str, set[Function]] = {
-    "acme/files/a/b.md": {"Api", "Scraping", "Batch"},
-    "acme/texts/a/b.md": {"Api", "Ingestion"},
-    "acme/secrets/a": set(),
-    "files/a": set(),
-}
-READS: dict[str, set[Function]] = {
-    "acme/files/a/b.md": {"Api", "Ingestion", "Cleanup", "Batch"},
-    "acme/texts/a/b.md": {"Api", "Ingestion"},
-    "acme/secrets/a": set(),
-}
-SECRETS: dict[str, set[Function]] = {
-    "weir/database": set(FUNCTIONS),
-    "weir/owner": {"Migrations"},
-    "weir/providers/openai": {"Chat", "Api", "Ingestion", "Turns", "Batch"},
-    "weir/other": set(),
-    "billing": set(),
-}
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of AWS, and whether it is to be allowed. It may fail for another reason all the same."""
-
-    service: str
-    method: str
-    arguments: dict[str, Any]
-    allowed: bool
 
 
 @pytest.fixture(scope="module")
@@ -128,50 +63,78 @@ def others(stack: Stack) -> str:
     return aws(stack.cloud, "sqs").create_queue(QueueName="other")["QueueUrl"]
 
 
-def of_queues(stack: Stack, function: Function, other: str) -> Iterator[Call]:
-    # Delayed, so that no worker meets what is no message.
-    message = {"MessageBody": "{}", "DelaySeconds": 900}
-    for queue, senders in SENDS.items():
-        url = stack.resources[queue]
-        yield Call("sqs", "send_message", {"QueueUrl": url, **message}, function in senders)
-    for queue, receivers in RECEIVES.items():
-        url = stack.resources[queue]
-        yield Call("sqs", "receive_message", {"QueueUrl": url}, function in receivers)
-        yield Call("sqs", "purge_queue", {"QueueUrl": url}, allowed=False)
-    yield Call("sqs", "send_message", {"QueueUrl": other, **message}, allowed=False)
+@pytest.fixture(scope="module")
+def whole(stack: Stack, parameters: dict[str, str]) -> Stack:
+    """The stack, with the one nested in it that the emulator deploys only by itself."""
+    formation = aws(stack.cloud, "cloudformation")
+    formation.create_stack(
+        StackName="rendering",
+        TemplateBody=(ROOT / "infra" / "rendering.yaml").read_text(),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in of_rendering(stack, parameters).items()
+        ],
+    )
+    formation.get_waiter("stack_create_complete").wait(
+        StackName="rendering", WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+    )
+    nested = find_stack(stack.cloud, "rendering")
+    return replace(
+        stack,
+        resources=stack.resources | {f"Rendering{name}": its for name, its in nested.resources.items()},
+        kinds=stack.kinds | {f"Rendering{name}": its for name, its in nested.kinds.items()},
+    )
 
 
-def of_objects(stack: Stack, function: Function) -> Iterator[Call]:
-    bucket = stack.resources["Bucket"]
-    for key, writers in WRITES.items():
-        yield Call("s3", "put_object", {"Bucket": bucket, "Key": key, "Body": "x"}, function in writers)
-    for key, readers in READS.items():
-        yield Call("s3", "get_object", {"Bucket": bucket, "Key": key}, function in readers)
-    yield Call("s3", "get_object", {"Bucket": "other", "Key": "acme/files/a/b.md"}, allowed=False)
-    yield Call("s3", "put_bucket_policy", {"Bucket": bucket, "Policy": "{}"}, allowed=False)
+def of_rendering(stack: Stack, parameters: dict[str, str]) -> dict[str, str]:
+    """What the template gives its nested stack."""
+    queue = stack.resources["ScrapingQueue"]
+    return {
+        "ImageUri": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/rendering:1",
+        "Architecture": ARCHITECTURE,
+        "DatabaseSecretArn": parameters["DatabaseSecretArn"],
+        "DatabaseConnectSeconds": "3",
+        "ValkeyUrl": parameters["ValkeyUrl"],
+        "ValkeyCluster": "false",
+        "ScrapingQueueUrl": queue,
+        "ScrapingQueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue.rpartition('/')[2]}",
+        "CrawlerUserAgent": "WeirBot/1.0",
+        "LogLevel": "INFO",
+        "LogRetentionDays": "1",
+        "Tracing": "PassThrough",
+        **dict.fromkeys(
+            (
+                "ValkeySecretArn",
+                "SubnetIds",
+                "GroupId",
+                "CrawlerContact",
+                "CrawlerPermittedHosts",
+                "AlarmTopicArn",
+            ),
+            "",
+        ),
+    }
 
 
-def of_the_rest(stack: Stack, function: Function) -> Iterator[Call]:
-    for name, readers in SECRETS.items():
-        yield Call("secretsmanager", "get_secret_value", {"SecretId": name}, function in readers)
-    word = {"SecretId": "weir/database", "SecretString": "x"}
-    yield Call("secretsmanager", "put_secret_value", word, allowed=False)
-    cleanup = {"FunctionName": stack.resources["CleanupFunction"]}
-    yield Call("lambda", "invoke", cleanup, allowed=False)
-    yield Call("lambda", "get_function_configuration", cleanup, allowed=False)
-    yield Call("iam", "list_roles", {}, allowed=False)
+def test_no_function_is_forgotten(whole: Stack) -> None:
+    tried = {f"{function}Function" for function in FUNCTIONS}
+    assert tried == set(whole.of_kind("AWS::Lambda::Function")), "say in permissions.py what each may do"
+    nested = {
+        path.stem.capitalize() + name
+        for path in (ROOT / "infra").glob("*.yaml")
+        for name, its in yaml_parse(path.read_text())["Resources"].items()
+        if its["Type"] == "AWS::Serverless::Function"
+    }
+    assert tried == set(resources("AWS::Serverless::Function")) | nested
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_role_allows_what_its_function_does_and_no_more(
-    stack: Stack, function: Function, others: str, probe_zip: bytes
+    whole: Stack, function: Function, others: str, probe_zip: bytes
 ) -> None:
-    calls = [
-        *of_queues(stack, function, others),
-        *of_objects(stack, function),
-        *of_the_rest(stack, function),
-    ]
-    endings = as_function(stack, function, probe_zip, calls)
+    calls = calls_of(whole, function, others)
+    endings = as_function(whole, function, probe_zip, calls)
     wrong = [
         f"{call.service}:{call.method} {call.arguments}: {ending}"
         for call, ending in zip(calls, endings, strict=True)
@@ -191,7 +154,7 @@ def as_function(stack: Stack, function: Function, probe_zip: bytes, calls: Seque
         Code={"ZipFile": probe_zip},
         Timeout=60,
     )
-    event = [(call.service, call.method, call.arguments) for call in calls]
+    event = [(call.service, call.url, call.method, call.arguments) for call in calls]
     answer = functions.invoke(FunctionName=name, Payload=json.dumps(event))
     endings = json.loads(answer["Payload"].read())
     assert isinstance(endings, list), endings

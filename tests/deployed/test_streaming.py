@@ -9,9 +9,12 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -78,25 +81,33 @@ async def model() -> AsyncIterator[tuple[Hesitant, str]]:
 
 
 @pytest.fixture
-async def application(
-    stack: Stack, build: Path, model: tuple[Hesitant, str], tmp_path: Path
-) -> AsyncIterator[WebApplication]:
-    """The built function, started by its own script."""
+def variables(stack: Stack, build: Path, model: tuple[Hesitant, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of the built function, with a model that hesitates."""
     catalog = tmp_path / "catalog.toml"
     catalog.write_text(CATALOG.format(url=model[1]))
-    configuration = stack.configuration("ChatFunction")
-    code, layer = build / "ChatFunction", build / "SharedLayer" / "python"
-    variables = {
-        **configuration["Environment"]["Variables"],
+    return {
+        **stack.configuration("ChatFunction")["Environment"]["Variables"],
         **stack.cloud.environment,
         "WEIR_CATALOG": str(catalog),
-        "LAMBDA_TASK_ROOT": str(code),
-        "PYTHONPATH": str(layer),
+        "LAMBDA_TASK_ROOT": str(build / "ChatFunction"),
+        "PYTHONPATH": str(build / "SharedLayer" / "python"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    started = await asyncio.to_thread(start, code / configuration["Handler"], variables)
-    yield started
-    await asyncio.to_thread(started.stop)
+
+
+@asynccontextmanager
+async def started(stack: Stack, variables: dict[str, str]) -> AsyncIterator[WebApplication]:
+    """The built function, started by its own script."""
+    script = Path(variables["LAMBDA_TASK_ROOT"]) / stack.configuration("ChatFunction")["Handler"]
+    running = await asyncio.to_thread(start, script, variables)
+    yield running
+    await asyncio.to_thread(running.stop)
+
+
+@pytest.fixture
+async def application(stack: Stack, variables: dict[str, str]) -> AsyncIterator[WebApplication]:
+    async with started(stack, variables) as running:
+        yield running
 
 
 @pytest.fixture
@@ -146,3 +157,28 @@ async def test_an_error_before_the_first_byte_has_its_status(runtime: RuntimeApi
     assert prelude["statusCode"] == 401
     assert await invocation.until(b'"error"')
     await invocation.ended()
+
+
+async def test_a_snapshot_holds_no_connection_and_answers_once_it_has_come_back(
+    stack: Stack, variables: dict[str, str], admin_key: str, model: tuple[Hesitant, str]
+) -> None:
+    hesitant, _ = model
+    snapped = {**variables, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    async with started(stack, snapped) as application:
+        assert connections(application) == []
+        path = variables["AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH"]
+        assert await asyncio.to_thread(application.restore, path) == HTTPStatus.NO_CONTENT
+        assert connections(application)
+        async with running_runtime(application) as runtime:
+            invocation = runtime.invoke(request(admin_key, stream=True))
+            for _ in range(len(WORDS) + 1):
+                hesitant.may_go_on.release()
+            assert await invocation.until(b"data: [DONE]")
+            await invocation.ended()
+
+
+def connections(application: WebApplication) -> list[tuple[str, int]]:
+    """Where a function's process is connected to; the adapter, which connects to it, is not among them."""
+    held = psutil.Process(application.process.pid).net_connections("tcp")
+    outgoing = [one for one in held if one.status == psutil.CONN_ESTABLISHED]
+    return [(one.raddr.ip, one.raddr.port) for one in outgoing if one.laddr.port != application.port]

@@ -45,6 +45,12 @@ class WebApplication:
             connection.request(event["httpMethod"], _target(event), _body(event), _headers(event))
             yield connection.getresponse()
 
+    def restore(self, path: str) -> int:
+        """Tell the server that it has come back from a snapshot; its status."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
+            connection.request("POST", path)
+            return connection.getresponse().status
+
     def stop(self) -> None:
         """End the server."""
         self.process.terminate()

@@ -43,6 +43,17 @@ name = "odd-size"
 context_window = 512
 dimensions = 100
 price = {{ input = "1", output = "0" }}
+
+# Nothing listens there.
+[[providers]]
+name = "gone"
+base_url = "http://127.0.0.1:1/v1"
+secret = "none"
+[[providers.models]]
+kind = "rerank"
+name = "gone-reranker"
+context_window = 512
+price = {{ input = "1", output = "0" }}
 """
 
 

@@ -13,6 +13,8 @@ from psycopg.types.json import Jsonb
 from shared.documents.document import Document
 from shared.documents.parse import parse
 from shared.documents.parts import DEFAULT_SIZES, FilePart, PartSizes, Plan, parse_part, plan_parts
+from shared.documents.pdf_image import page_image
+from shared.documents.source import Source
 from shared.knowledge.chunk import Chunk, chunk
 from shared.knowledge.index import replace_chunks
 from shared.postgres.database import Connection, Database
@@ -36,7 +38,7 @@ class InProcess:
         return await asyncio.to_thread(parse_part, path, plan, part)
 
     async def page_image(self, path: Path, page: int) -> bytes:
-        raise NotImplementedError
+        return await asyncio.to_thread(page_image, Source(path), page)
 
 
 class LocalEmbedder:

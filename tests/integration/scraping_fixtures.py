@@ -7,6 +7,7 @@ from the queue to it; `store_id`, a vector store. A test module takes them with
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -36,7 +37,15 @@ async def other_site(valkey_url: str) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
+def catalog() -> str:
+    """The models that may be asked, as TOML; none unless a module says so."""
+    return ""
+
+
+@pytest.fixture
 def handler(
+    catalog: str,
+    tmp_path: Path,
     site: Site,
     other_site: Site,
     database_url: str,
@@ -46,6 +55,8 @@ def handler(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[ModuleType]:
     """The handler's module, imported anew, permitted to visit the two sites."""
+    models = tmp_path / "catalog.toml"
+    models.write_text(catalog)
     for name, value in {
         "WEIR_DATABASE_SECRET": "env:SCRAPING_DATABASE_URL",
         "SCRAPING_DATABASE_URL": database_url,
@@ -53,6 +64,9 @@ def handler(
         "WEIR_VALKEY_TIMEOUT_MS": "1000",
         "WEIR_BUCKET": objects.bucket,
         "WEIR_SCRAPING_QUEUE_URL": queues.scraping,
+        "WEIR_USAGE_QUEUE_URL": queues.usage,
+        "WEIR_CATALOG": str(models),
+        "WEIR_PROVIDER_SECRETS": "env:NO_SUCH_{PROVIDER}",
         "WEIR_CRAWLER_PERMITTED_HOSTS": f"{site.host}, {other_site.host}",
         "WEIR_CRAWLER_USER_AGENT": "WeirBot/1.0 (+https://weir.example/bot)",
         "WEIR_CRAWLER_DELAY_SECONDS": "0",

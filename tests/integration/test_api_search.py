@@ -144,8 +144,36 @@ async def test_what_no_model_is_set_for_changes_nothing(sdk: openai.AsyncOpenAI,
     plain = await names(sdk, store, query="bread")
     extras = {"weir": {"rerank": True, "diversity": 0.0}}
     assert await names(sdk, store, query="bread", rewrite_query=True, extra_body=extras) == plain
+    page = await sdk.vector_stores.search(store, query="bread", extra_body=extras)
+    assert page.model_extra["weir"]["reranked"] is False
+    assert "WEIR_RERANK_MODEL" in page.model_extra["weir"]["rerank_error"]
     diverse = await names(sdk, store, query="bread", extra_body={"weir": {"diversity": 1.0}})
     assert sorted(diverse) == sorted(plain)
+
+
+async def test_when_the_reranker_fails_the_search_answers_in_its_own_order_and_says_so(
+    sdk: openai.AsyncOpenAI, store: str
+) -> None:
+    plain = await sdk.vector_stores.search(store, query="bread")
+    assert plain.model_extra["weir"] == {"reranked": False, "rerank_error": None}
+    page = await sdk.vector_stores.search(
+        store, query="bread", extra_body={"weir": {"rerank": "gone-reranker"}}
+    )
+    assert [result.filename for result in page.data] == [result.filename for result in plain.data]
+    assert page.model_extra["weir"]["reranked"] is False
+    assert page.model_extra["weir"]["rerank_error"] == "gone did not answer (unreachable); try again."
+    with pytest.raises(openai.NotFoundError, match="no rerank model"):
+        await sdk.vector_stores.search(store, query="bread", extra_body={"weir": {"rerank": "nobody"}})
+
+
+async def test_a_key_reranks_with_the_models_that_it_allows(api: Api, member: Member, store: str) -> None:
+    async with api.services.database.tenant(member.tenant_id) as connection:
+        new = NewKey(tenant_id=member.tenant_id, name="bound", models=("use-multilingual-v3",))
+        bound = await create_key(connection, new)
+    async with openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key=bound.plaintext, max_retries=0) as sdk:
+        extras = {"weir": {"rerank": "gone-reranker"}}
+        with pytest.raises(openai.PermissionDeniedError, match="gone-reranker"):
+            await sdk.vector_stores.search(store, query="bread", extra_body=extras)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,11 @@ async def test_stores_are_listed_page_by_page_in_both_directions(sdk: openai.Asy
         ({"file_ids": [f"file-{i}" for i in range(6)]}, "file_ids"),
         ({"name": "a\x00"}, "name"),
         ({"name": "n" * 257}, "name"),
-        ({"chunking_strategy": {"type": "static", "static": {}}}, "chunking_strategy.type"),
+        ({"chunking_strategy": {"type": "other"}}, "chunking_strategy"),
+        (
+            {"chunking_strategy": {"type": "static", "static": {"max_chunk_size_tokens": 99}}},
+            "chunking_strategy.static.static.max_chunk_size_tokens",
+        ),
         ({"extra_body": {"colour": "red"}}, "colour"),
         ({"extra_body": {"weir": {"embedding_model": "odd-size"}}}, "weir.embedding_model"),
     ],
@@ -185,6 +189,26 @@ async def test_a_failed_file_says_why_and_may_try_again(api: Api, member: Member
     again = await files.create(store.id, file_id=file.id)
     assert (again.status, again.last_error) == ("in_progress", None)
     assert await queued(api) == [file.id]
+
+
+async def test_a_size_of_chunks_is_the_files_or_else_the_stores(member: Member) -> None:
+    def sizes(tokens: int) -> dict:
+        return {"type": "static", "static": {"max_chunk_size_tokens": tokens, "chunk_overlap_tokens": 0}}
+
+    stores = member.sdk.vector_stores
+    named = [await upload(member.sdk, f"{n}.txt", b"hello") for n in range(3)]
+    store = await stores.create(file_ids=[named[0].id], chunking_strategy=sizes(200))
+    await stores.files.create(store.id, file_id=named[1].id, chunking_strategy={"type": "auto"})
+    await stores.file_batches.create(store.id, file_ids=[named[2].id], chunking_strategy=sizes(800))
+    shown = [await stores.files.retrieve(file.id, vector_store_id=store.id) for file in named]
+    assert [f.chunking_strategy.static.max_chunk_size_tokens for f in shown] == [200, 200, 800]
+    # One that is there stays as it is.
+    again = await stores.files.create(store.id, file_id=named[1].id, chunking_strategy=sizes(300))
+    assert again.chunking_strategy.static.max_chunk_size_tokens == 200
+    other = await stores.create(file_ids=[named[0].id])
+    (usual,) = [file async for file in stores.files.list(other.id)]
+    assert usual.chunking_strategy.static.max_chunk_size_tokens == 384
+    assert usual.model_extra["weir"]["unread_pages"] == []
 
 
 async def test_attaching_again_keeps_what_is_done(api: Api, member: Member) -> None:

@@ -14,6 +14,7 @@ from ingestion.worker import Worker
 from local.components.storage import QueueUrls
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
+from shared.documents.pictures import Caption
 from shared.errors import UpstreamError
 from shared.files.keys import text_key
 from shared.knowledge.deletion import delete_file
@@ -24,6 +25,7 @@ from shared.knowledge.means import IngestionLimits, JobBusyError, Means
 from shared.knowledge.messages import IngestFile
 from shared.knowledge.reading import Parser, Reading
 from shared.knowledge.search import SearchQuery, search
+from shared.knowledge.store_files import attach_file
 from shared.postgres.database import Database
 from shared.telemetry import logger, metrics
 from tests.integration.api_stack import bodies, count_rows
@@ -50,9 +52,16 @@ class Desk:
         limits: IngestionLimits = IngestionLimits(),  # noqa: B008 - frozen
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         parser: Parser | None = None,
+        caption_of: Callable[[str, str], Caption] | None = None,
     ) -> Worker:
         database = self.world.database
-        reading = Reading(objects=self.objects, parser=parser or self.parser, max_bytes=limits.max_bytes)
+        reading = Reading(
+            objects=self.objects,
+            parser=parser or self.parser,
+            max_bytes=limits.max_bytes,
+            caption_of=caption_of,
+            caption_calls=1,
+        )
         embedding = Embedding(
             database=database,
             embedder_of=lambda _: embedder,
@@ -129,6 +138,41 @@ async def test_an_upload_becomes_searchable(desk: Desk) -> None:
     text = (await desk.objects.get(text_key(desk.world.tenant_id, file))).decode()
     (passage,) = await desk.ask(store, "How much water does it hold?")
     assert passage in text
+
+
+async def test_chunks_have_the_size_that_the_file_asks_for(desk: Desk) -> None:
+    text = " ".join(f"Sentence number {n} is about kettle number {n}." for n in range(200)).encode()
+    store = await desk.world.new_store()
+    counts = []
+    for tokens in (None, 100, 4096):
+        file = await desk.upload("kettles.txt", text, store, status="uploaded")
+        await desk.world.rows(
+            "UPDATE vector_store_files SET chunk_tokens = %s WHERE file_id = %s RETURNING 1", tokens, file
+        )
+        assert await run(desk.worker, desk.job(store, file)) == "completed"
+        counts.append((await desk.state(file))["chunk_count"])
+    usual, small, large = counts
+    assert (large, small > 3 * usual > 3) == (1, True)
+
+
+async def test_a_cancelled_file_that_is_attached_with_another_size_is_cut_anew(desk: Desk) -> None:
+    text = " ".join(f"Sentence number {n} is about kettle number {n}." for n in range(200)).encode()
+    store = await desk.world.new_store()
+    file = await desk.upload("kettles.txt", text, store, status="uploaded")
+    assert await run(desk.worker, desk.job(store, file)) == "completed"
+    await desk.world.rows("UPDATE vector_store_files SET status = 'cancelled' RETURNING 1")
+    for tokens, outcome in ((4096, "completed"), (None, "unchanged")):
+        async with desk.world.database.tenant(desk.world.tenant_id) as connection:
+            await attach_file(
+                connection,
+                tenant_id=desk.world.tenant_id,
+                vector_store_id=store,
+                file_id=file,
+                chunk_tokens=tokens,
+            )
+        assert await run(desk.worker, desk.job(store, file)) == outcome
+        assert (await desk.state(file))["chunk_count"] == 1
+        await desk.world.rows("UPDATE vector_store_files SET status = 'cancelled' RETURNING 1")
 
 
 async def test_a_file_without_a_title_is_found_by_its_name(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,9 +14,12 @@ from local.components.storage import Deployment, QueueUrls
 from shared.aws.objects import Objects
 from shared.ledger.usage import UsageBatch
 from shared.postgres.database import Database
+from tests.contract.upstream import Upstream, running_upstream
 from tests.integration.api_stack import bodies
 from tests.integration.knowledge_world import World
 from tests.integration.test_ingestion import event
+from tests.integration.test_ingestion_captions import CATALOG as SEEING
+from tests.integration.test_ingestion_captions import SCANS, says
 from tests.loading import Context, fresh_handler
 
 CATALOG = """
@@ -107,3 +110,58 @@ async def test_a_batch_is_worked_through_and_poison_goes_back_alone(
     assert {(record.tenant_id, record.endpoint) for record in records} == {(tenant_id, "ingestion")}
     # A record may be sent twice; it counts once.
     assert len({record.request_id for record in records}) == 3
+
+
+def _add(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+@pytest.fixture
+async def vision(environment: dict[str, str]) -> AsyncIterator[Upstream]:
+    """A vision model in the catalog."""
+    async with running_upstream() as upstream:
+        upstream.replies = [says("A list of prices: a kettle is 12 euros.")]
+
+        await asyncio.to_thread(_add, Path(environment["WEIR_CATALOG"]), SEEING.format(url=upstream.url))
+        yield upstream
+
+
+@pytest.fixture
+def seeing_handler(
+    vision: Upstream, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    for name, value in {**environment, "WEIR_CAPTION_MODEL": "eyes"}.items():
+        monkeypatch.setenv(name, value)
+    with fresh_handler("ingestion") as loaded:
+        yield loaded
+
+
+async def test_by_a_setting_a_vision_model_reads_scanned_pages(
+    seeing_handler: ModuleType,
+    vision: Upstream,
+    bucket: str,
+    database: Database,
+    tenant_id: str,
+    queues: QueueUrls,
+) -> None:
+    world = World(database, tenant_id)
+    store, file = await world.new_store(), await world.new_file("scan.pdf", status="pending")
+    await world.attach(store, file)
+    key = f"{tenant_id}/files/{file}/scan.pdf"
+    await Objects(bucket).put(key, SCANS, "application/pdf")
+    # Twice, as SQS may deliver it.
+    for _ in range(2):
+        answer = await asyncio.to_thread(seeing_handler.handle, batch(event(key)), Context())
+        assert answer == {"batchItemFailures": []}
+    # Both scanned pages look the same.
+    assert len(vision.requests) == 1
+    (state,) = await world.rows("SELECT status, unread_pages FROM vector_store_files")
+    assert (state["status"], state["unread_pages"]) == ("completed", [])
+    (found,) = await world.rows("SELECT text, page_first, page_last FROM chunks")
+    assert (found["text"].count("12 euros"), found["page_first"], found["page_last"]) == (2, 1, 3)
+    records = [
+        record
+        for body in await bodies(queues.usage)
+        for record in UsageBatch.model_validate_json(body).records
+    ]
+    assert [r.cost_microdollars for r in records if r.model == "eyes"] == [980]

@@ -1,18 +1,25 @@
 """A read replica that is behind, as PostgreSQL has them: a copy of the database, taken a while ago."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from local.components.postgres import PostgresUrls
+from shared.completion.admit import admit, allowed_route
+from shared.completion.call import Call
+from shared.completion.compose import compose
+from shared.completion.request import ChatRequest
 from shared.knowledge.replica import fresh
 from shared.knowledge.scope import read_stores
 from shared.knowledge.search import SearchQuery, search
 from shared.postgres.database import Database
 from shared.postgres.migrate import migrate
+from tests.contract.bench import Bench
+from tests.contract.upstream import Reply
 from tests.integration.knowledge_world import LocalEmbedder, World
 
 
@@ -31,6 +38,13 @@ async def names(postgres_urls: PostgresUrls) -> AsyncIterator[tuple[str, str]]:
             )
 
 
+async def copy(postgres_urls: PostgresUrls, names: tuple[str, str]) -> None:
+    """The second database becomes what the first is now."""
+    async with await psycopg.AsyncConnection.connect(postgres_urls.owner, autocommit=True) as owner:
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        await owner.execute(command.format(sql.Identifier(names[1]), sql.Identifier(names[0])))
+
+
 async def test_a_search_goes_to_the_replica_once_it_has_what_the_store_has(
     postgres_urls: PostgresUrls, names: tuple[str, str]
 ) -> None:
@@ -42,9 +56,7 @@ async def test_a_search_goes_to_the_replica_once_it_has_what_the_store_has(
     file = await world.add(store, "a.md", "The kettle holds two litres.")
     # A copy cannot be made while anybody is connected.
     await primary.close()
-    async with await psycopg.AsyncConnection.connect(postgres_urls.owner, autocommit=True) as owner:
-        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        await owner.execute(copy.format(sql.Identifier(names[1]), sql.Identifier(names[0])))
+    await copy(postgres_urls, names)
     primary = Database(f"{login}/{names[0]}", pool_size=2)
     replica = Database(f"{login}/{names[1]}", pool_size=2)
     gone = Database("postgresql://nobody@127.0.0.1:1/none", pool_size=1, connect_timeout=0.2)
@@ -68,4 +80,41 @@ async def test_a_search_goes_to_the_replica_once_it_has_what_the_store_has(
         assert "nine" in found.text
     finally:
         for database in (primary, replica, gone):
+            await database.close()
+
+
+async def test_a_chats_knowledge_comes_from_the_replica_once_it_has_what_the_store_has(
+    postgres_urls: PostgresUrls,
+    names: tuple[str, str],
+    bench: Bench,
+    call: Callable[..., Call[ChatRequest]],
+) -> None:
+    login, _, _ = postgres_urls.login.rpartition("/")
+    primary = Database(f"{login}/{names[0]}", pool_size=2)
+    await primary.open()
+    world = World(primary, "tenant")
+    store = await world.new_store(model="test-embedding")
+    file = await world.add(store, "a.md", "The weir holds two litres.")
+    await primary.close()
+    await copy(postgres_urls, names)
+    primary, replica = (Database(f"{login}/{name}", pool_size=2) for name in names)
+    services = replace(bench.services, database=primary, replica=replica)
+    # Words alone decide.
+    bench.first.replies = [Reply({"error": {"message": "no"}}, 400)]
+
+    async def sources() -> str:
+        asked = call(weir={"knowledge": {"vector_store_ids": [store]}})
+        admitted = await admit(services, asked, allowed_route(services, asked))
+        return (await compose(services, admitted)).sources
+
+    try:
+        await primary.open()
+        await replica.open()
+        # By which it is seen where the search was.
+        await World(replica, "tenant").rows("UPDATE chunks SET text = 'It holds three litres.' RETURNING 1")
+        assert "three litres" in await sources()
+        await World(primary, "tenant").index(store, file, "The weir holds nine litres.")
+        assert "nine litres" in await sources()
+    finally:
+        for database in (primary, replica):
             await database.close()

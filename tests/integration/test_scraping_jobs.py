@@ -40,6 +40,24 @@ async def test_each_of_a_list_stays_in_its_own_site(site: Site, other_site: Site
     assert set(await crawler.pages(scrape)) == {"/", "/a", f"{other_site.url}/", f"{other_site.url}/x"}
 
 
+async def test_tables_that_a_page_links_to_are_kept_as_files(site: Site, crawler: Crawler) -> None:
+    excel = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    site.pages |= {
+        "/": article("Data", "/prices.csv", "/export?id=1", "/prices.xlsx"),
+        # What many servers call it.
+        "/prices.csv": web.Response(body=b"a,b\n1,2\n", content_type="application/vnd.ms-excel"),
+        "/export?id=1": web.Response(body=b"a,b\n1,2\n", content_type="application/csv"),
+        "/prices.xlsx": web.Response(body=b"PK", content_type=excel),
+    }
+    await crawler.crawl(f"{site.url}/", depth_limit=1)
+    kept = {path: await crawler.file(site.url + path) for path in site.pages if path != "/"}
+    assert {path: (file.filename, file.media_type) for path, file in kept.items()} == {
+        "/prices.csv": ("prices.csv", "text/csv"),
+        "/export?id=1": ("export.csv", "application/csv"),
+        "/prices.xlsx": ("prices.xlsx", excel),
+    }
+
+
 async def test_a_sitemap_leads_to_its_pages(site: Site, other_site: Site, crawler: Crawler) -> None:
     url = site.url
     pages = "".join(

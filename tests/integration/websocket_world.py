@@ -42,10 +42,11 @@ class Live:
 
 
 class Client:
-    """One connection. `frames` is all that came."""
+    """One connection. `frames` is all that came; `patience` the seconds that it waits for more."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, patience: float = 30) -> None:
         self.socket = socket
+        self.patience = patience
         self.frames: list[dict[str, Any]] = []
 
     async def send(self, **frame: Any) -> None:
@@ -59,7 +60,7 @@ class Client:
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Read frames until there are enough of them."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(self.patience):
             while not enough():
                 self.frames.append(orjson.loads(await self.socket.receive_str()))
 

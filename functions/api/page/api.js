@@ -57,6 +57,22 @@ export async function send(path, { method = "GET", json, signal } = {}) {
 /** Sends a request and returns the parsed JSON answer. */
 export const call = async (path, options) => (await send(path, options)).json();
 
+/** Asks until `look` is content with the answer, and returns it; gives a server that restarts some time. */
+export async function poll(path, look) {
+  let faults = 0;
+  for (let delay = 200; ; delay = Math.min(delay * 1.4, 3000)) {
+    try {
+      const answer = await call(path);
+      faults = 0;
+      if (look(answer)) return answer;
+    } catch (error) {
+      faults += 1;
+      if (faults > 5 || (error.status > 0 && error.status < 500)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+}
+
 /** All items of a paged list, newest first as the server gives them. */
 export async function listAll(path) {
   const items = [];

@@ -2,12 +2,13 @@
 import { savedKey, takeKeyFromAddress } from "./api.js";
 import { setUpChat } from "./chat.js";
 import { loadModels, loadStores, setUpLibrary } from "./library.js";
+import { loadScrapes } from "./scrapes.js";
 import { askForKey, byId, setUpKey, showProblem } from "./notices.js";
 
 async function load() {
   showProblem(null);
   if (!savedKey()) return askForKey();
-  return Promise.all([loadModels(), loadStores()]).catch(showProblem);
+  return Promise.all([loadModels(), loadStores(), loadScrapes()]).catch(showProblem);
 }
 
 function setUpMenu() {

@@ -1,6 +1,7 @@
 // What can be asked: the models, the vector stores, and the files that are added to them.
 import { call, listAll } from "./api.js";
 import { announce, byId, showProblem } from "./notices.js";
+import { setUpScrapes } from "./scrapes.js";
 import { Uploads } from "./uploads.js";
 
 const MODEL = "weir.model";
@@ -16,7 +17,7 @@ function fill(select, options, wanted) {
 /** Fills the model picker with the models that can chat. */
 export async function loadModels() {
   const { data } = await call("models");
-  const models = data.filter((model) => model.weir?.kind !== "embedding");
+  const models = data.filter((model) => (model.weir?.kind ?? "chat") === "chat");
   const wanted = byId("model").value || localStorage.getItem(MODEL);
   fill(byId("model"), models.map(({ id }) => new Option(id)), wanted);
 }
@@ -38,6 +39,9 @@ function keepStore() {
   byId("store-note").hidden = !store;
 }
 
+/** The vector store for what is added: the chosen one, or a new one. */
+const storeFor = async () => byId("store").value || createStore("My documents");
+
 async function createStore(name) {
   const { id } = await call("vector_stores", { method: "POST", json: { name } });
   await loadStores(id);
@@ -56,16 +60,18 @@ export function setUpLibrary() {
   byId("store-form").addEventListener("submit", () => {
     createStore(byId("store-name").value.trim()).catch(showProblem);
   });
-  setUpUploads();
+  const refresh = () => loadStores().catch(showProblem);
+  setUpUploads(refresh);
+  setUpScrapes({ storeFor, onEnd: refresh });
 }
 
-function setUpUploads() {
-  const uploads = new Uploads(byId("uploads"), { announce, onReady: () => loadStores().catch(showProblem) });
+function setUpUploads(onReady) {
+  const uploads = new Uploads(byId("uploads"), { announce, onReady });
   const add = async (files) => {
     if (!files.length) return;
     showProblem(null);
     try {
-      uploads.add(files, byId("store").value || (await createStore("My documents")));
+      uploads.add(files, await storeFor());
     } catch (error) {
       showProblem(error);
     }

@@ -1,5 +1,5 @@
 // Files: upload with progress, add to a vector store, wait until searchable, and a row on the page for each.
-import { ApiError, authorization, call, errorFrom, unreachable, url } from "./api.js";
+import { ApiError, authorization, call, errorFrom, poll, unreachable, url } from "./api.js";
 
 /** Above this many bytes a file goes to object storage by a presigned URL: a function's request body is limited. */
 export const DIRECT_LIMIT = 4 * 1024 * 1024;
@@ -40,27 +40,13 @@ export async function uploadFile(file, onProgress) {
   return created.id;
 }
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 /** Waits until the file can be searched. Throws ApiError with the reason when its ingestion fails. */
-export async function waitUntilSearchable(vectorStoreId, fileId) {
-  const path = `vector_stores/${vectorStoreId}/files/${fileId}`;
-  let faults = 0;
-  for (let delay = 200; ; delay = Math.min(delay * 1.4, 3000)) {
-    try {
-      const { status, last_error: reason } = await call(path);
-      faults = 0;
-      if (status === "completed") return;
-      if (status === "failed") throw new ApiError(reason?.message || "The document could not be read.", 422);
-      if (status === "cancelled") throw new ApiError("Reading this document was cancelled.", 422);
-    } catch (error) {
-      // The server may be restarting; the file is safe there, so ask a few more times.
-      faults += 1;
-      if (faults > 5 || (error.status > 0 && error.status < 500)) throw error;
-    }
-    await pause(delay);
-  }
-}
+export const waitUntilSearchable = (vectorStoreId, fileId) =>
+  poll(`vector_stores/${vectorStoreId}/files/${fileId}`, ({ status, last_error: reason }) => {
+    if (status === "failed") throw new ApiError(reason?.message || "The document could not be read.", 422);
+    if (status === "cancelled") throw new ApiError("Reading this document was cancelled.", 422);
+    return status === "completed";
+  });
 
 /** A row of the list of uploads: name, progress bar, state in words. */
 class UploadRow {

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.caller import WithCaller, WithServices
+from api.record_model import with_record_model
 from api.schemas.fields import ScrapePath
 from api.schemas.paging import ListPage, shown
 from api.schemas.scrapes import (
@@ -44,7 +45,7 @@ router = APIRouter(prefix="/scrapes")
 async def create(body: CreateScrapeRequest, services: WithServices, caller: WithCaller) -> NewScrapeObject:
     """Start to read pages, or sites from a page on, into files and, if one is named, a vector store."""
     secret = new_secret() if body.webhook else None
-    new = body.new_scrape(caller.tenant_id, secret)
+    new = with_record_model(body.new_scrape(caller.tenant_id, secret), services.models, caller)
     _check_limits(new, services.limits)
     now = services.clock()
     async with services.database.tenant(caller.tenant_id) as connection:
@@ -90,7 +91,7 @@ async def retrieve(
 async def records(
     scrape_id: ScrapePath, services: WithServices, caller: WithCaller, query: Annotated[RecordQuery, Query()]
 ) -> Response:
-    """The records that the scrape's selectors found, as JSON Lines; each says of which `url` it is.
+    """The records that were taken from the scrape's pages, as JSON Lines; each says of which `url` it is.
 
     Where there are more, the header `x-weir-after` has the URL to pass as `after`.
     """

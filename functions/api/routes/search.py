@@ -9,10 +9,10 @@ from api.caller import WithCaller, WithServices
 from api.schemas.fields import VectorStorePath
 from api.schemas.search import SearchRequest, SearchResultPage, result_page
 from api.services import Services
-from shared.errors import InvalidRequestError
+from shared.errors import InvalidRequestError, PermissionDeniedError
 from shared.http.request_id import request_id
 from shared.knowledge.passage import Passage
-from shared.knowledge.reranker import ModelReranker
+from shared.knowledge.reranker import WatchedReranker
 from shared.knowledge.rewriting import rewritten
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
@@ -24,6 +24,8 @@ router = APIRouter()
 
 # What limits are counted under where no model is asked for; and the longest that a search takes.
 _SEARCH, _LEASE_SECONDS = "search", 60.0
+
+_NO_RERANKER = "No model is set for reranking (WEIR_RERANK_MODEL); name one in `weir.rerank`."
 
 
 @router.post("/vector_stores/{vector_store_id}/search")
@@ -42,6 +44,7 @@ async def search_store(
             f"A query may have {services.limits.query_limit_chars:,} characters, not {longest:,}.",
             param="query",
         )
+    reranker = _reranker(services, caller, body)
     tokens = sum(map(estimate_tokens, body.queries))
     reservation = await services.limiter.reserve(
         caller,
@@ -55,7 +58,7 @@ async def search_store(
     try:
         queries = await _queries(services, caller, body)
         found = await asyncio.gather(
-            *(_search(services, caller, vector_store_id, body, text) for text in queries)
+            *(_search(services, caller, vector_store_id, body, text, reranker) for text in queries)
         )
     finally:
         # Its embeddings are billed, and charged to budgets, by themselves.
@@ -64,7 +67,27 @@ async def search_store(
         await note_use(connection, vector_store_id, services.clock())
     # The answer to one query is in its order already, which diversity may have changed.
     passages = found[0] if len(found) == 1 else best(found, body.max_num_results)
-    return result_page(queries, passages)
+    error = _rerank_error(body, reranker)
+    return result_page(queries, passages, reranked=reranker is not None and error is None, rerank_error=error)
+
+
+def _reranker(services: Services, caller: Caller, body: SearchRequest) -> WatchedReranker | None:
+    wanted = body.weir.rerank
+    if not wanted:
+        return None
+    named = "" if wanted is True else wanted
+    if named and not caller.may_use(named):
+        raise PermissionDeniedError(
+            f"This key does not allow the model {named!r}; ask its owner to add it.", param="weir.rerank"
+        )
+    reranker = services.reranker(caller, named)
+    return None if reranker is None else WatchedReranker(reranker)
+
+
+def _rerank_error(body: SearchRequest, reranker: WatchedReranker | None) -> str | None:
+    if reranker is None:
+        return _NO_RERANKER if body.weir.rerank else None
+    return None if reranker.failure is None else reranker.failure.for_caller().message
 
 
 async def _queries(services: Services, caller: Caller, body: SearchRequest) -> Sequence[str]:
@@ -76,9 +99,13 @@ async def _queries(services: Services, caller: Caller, body: SearchRequest) -> S
 
 
 async def _search(
-    services: Services, caller: Caller, vector_store_id: str, body: SearchRequest, text: str
+    services: Services,
+    caller: Caller,
+    vector_store_id: str,
+    body: SearchRequest,
+    text: str,
+    reranker: WatchedReranker | None,
 ) -> list[Passage]:
-    model = services.asked_model(caller, services.search.rerank_model) if body.weir.rerank else None
     return await search(
         services.database,
         services.embedder(caller),
@@ -92,7 +119,7 @@ async def _search(
             diversity=body.weir.diversity,
         ),
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
-        reranker=None if model is None else ModelReranker(model),
+        reranker=reranker,
         replica=services.replica,
     )
 

@@ -16,6 +16,7 @@ from api.schemas.vector_stores import (
     UpdateStoreRequest,
     VectorStoreDeleted,
     VectorStoreObject,
+    chunk_tokens_of,
     store_object,
 )
 from api.services import Services
@@ -105,6 +106,7 @@ def _new_store(body: CreateStoreRequest, services: Services, caller: Caller) -> 
         description=body.description,
         embedding_model=model.name,
         dimensions=model.dimensions,
+        chunk_tokens=chunk_tokens_of(body.chunking_strategy),
     )
 
 

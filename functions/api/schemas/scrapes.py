@@ -9,13 +9,13 @@ from api.schemas.files import unix
 from api.schemas.paging import ListPage, shown
 from shared.errors import InvalidRequestError
 from shared.postgres.pages import Order, Page, PageRequest
-from shared.web.record_schema import RecordSchema
 from shared.web.scrape_models import (
     Change,
     CrawlRules,
     NewScrape,
     PageKind,
     PageStatus,
+    RecordRules,
     Rendering,
     Scrape,
     ScrapePage,
@@ -59,7 +59,7 @@ class CreateScrapeRequest(RequestModel):
     include: Patterns = ()
     exclude: Patterns = ()
     render: Literal["auto", "never", "always"] = "auto"
-    records: RecordSchema | None = None
+    records: RecordRules | None = None
     webhook: Webhook | None = None
     schedule: ScheduleRequest | None = None
 
@@ -173,7 +173,7 @@ class NewScrapeObject(ScrapeObject):
 
 
 class ScrapePageObject(Item):
-    """One page of a scrape; `reason` says why it was skipped or failed."""
+    """One page of a scrape; `reason` says why it was skipped or failed, or, completed, has no records."""
 
     object: Literal["scrape.page"] = "scrape.page"
     url: str

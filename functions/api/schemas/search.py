@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.fields import RequestModel, Text
+from api.schemas.fields import Name, RequestModel, Text
 from shared.knowledge.filters import AttributeFilter
 from shared.knowledge.passage import Passage
 from shared.knowledge.store_models import AttributeValue
@@ -24,11 +24,11 @@ class SearchExtras(RequestModel):
     """What OpenAI has no word for.
 
     `diversity`: how much a passage loses for being like those above it. `rerank`: let a model put the best
-    passages in order, if the deployment has set one.
+    passages in order: that which the deployment has set, or a rerank or chat model by its name.
     """
 
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
-    rerank: bool = False
+    rerank: bool | Name = False
 
 
 class SearchRequest(RequestModel):
@@ -78,6 +78,13 @@ class SearchResult(BaseModel):
     weir: ResultExtras
 
 
+class PageExtras(BaseModel):
+    """Whether a model put the results in order; if one was to and did not, why; they stay as they were."""
+
+    reranked: bool
+    rerank_error: str | None
+
+
 class SearchResultPage(BaseModel):
     """OpenAI's page of search results, which is the only one."""
 
@@ -86,11 +93,18 @@ class SearchResultPage(BaseModel):
     data: list[SearchResult]
     has_more: Literal[False] = False
     next_page: None = None
+    weir: PageExtras
 
 
-def result_page(queries: Sequence[str], passages: Sequence[Passage]) -> SearchResultPage:
+def result_page(
+    queries: Sequence[str], passages: Sequence[Passage], *, reranked: bool, rerank_error: str | None
+) -> SearchResultPage:
     """Passages as they are answered."""
-    return SearchResultPage(search_query=list(queries), data=[_result(passage) for passage in passages])
+    return SearchResultPage(
+        search_query=list(queries),
+        data=[_result(passage) for passage in passages],
+        weir=PageExtras(reranked=reranked, rerank_error=rerank_error),
+    )
 
 
 def _result(passage: Passage) -> SearchResult:

@@ -1,13 +1,19 @@
 """Files in vector stores as OpenAI's SDK sends and expects them (openai/types/vector_stores/*.py)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.fields import Attributes, FileId, Item, RequestModel
 from api.schemas.files import unix
-from api.schemas.vector_stores import ChunkingStrategy, FileCountsObject, counts_object
+from api.schemas.vector_stores import (
+    ChunkingStrategy,
+    ChunkSizes,
+    FileCountsObject,
+    StaticChunks,
+    counts_object,
+)
 from shared.knowledge.store_models import (
     AttributeValue,
     FileBatch,
@@ -50,7 +56,11 @@ class BatchRequest(RequestModel):
         """What to attach, one by one."""
         if self.files is not None:
             return tuple(self.files)
-        return tuple(AttachRequest(file_id=i, attributes=self.attributes) for i in self.file_ids or ())
+        strategy = self.chunking_strategy
+        return tuple(
+            AttachRequest(file_id=i, attributes=self.attributes, chunking_strategy=strategy)
+            for i in self.file_ids or ()
+        )
 
 
 class LastError(BaseModel):
@@ -68,10 +78,11 @@ class PartsObject(BaseModel):
 
 
 class StoreFileExtras(BaseModel):
-    """What OpenAI has no word for."""
+    """What OpenAI has no word for. `unread_pages` are scanned, and no vision model read them."""
 
     filename: str
     chunk_count: int
+    unread_pages: Sequence[int]
     parts: PartsObject | None
 
 
@@ -85,6 +96,7 @@ class StoreFileObject(Item):
     last_error: LastError | None
     usage_bytes: int
     attributes: Mapping[str, AttributeValue]
+    chunking_strategy: StaticChunks
     weir: StoreFileExtras
 
 
@@ -137,7 +149,15 @@ def store_file_object(file: StoreFile) -> StoreFileObject:
         last_error=error,
         usage_bytes=file.usage_bytes,
         attributes=file.attributes,
-        weir=StoreFileExtras(filename=file.filename, chunk_count=file.chunk_count, parts=parts),
+        chunking_strategy=StaticChunks(
+            type="static", static=ChunkSizes(max_chunk_size_tokens=file.chunk_tokens)
+        ),
+        weir=StoreFileExtras(
+            filename=file.filename,
+            chunk_count=file.chunk_count,
+            unread_pages=file.unread_pages,
+            parts=parts,
+        ),
     )
 
 

@@ -3,17 +3,41 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from api.schemas.fields import FileId, Item, Metadata, Name, RequestModel, Text
 from api.schemas.files import unix
 from shared.knowledge.store_models import FileCounts, VectorStore
 
 
-class ChunkingStrategy(RequestModel):
-    """Weir cuts documents along their structure; OpenAI's fixed sizes are refused rather than passed over."""
+class ChunkSizes(RequestModel):
+    """OpenAI's sizes. Weir cuts along the structure of a document, so that chunks never overlap."""
+
+    max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)]
+    chunk_overlap_tokens: Annotated[int, Field(ge=0, le=2048)] = 0
+
+    @field_validator("chunk_overlap_tokens")
+    @classmethod
+    def _nothing_overlaps(cls, tokens: int) -> int:
+        if tokens:
+            raise ValueError("must be 0: chunks end where sentences, rows and sections do, and never overlap")
+        return tokens
+
+
+class AutomaticChunks(RequestModel):
+    """The size that Weir found best, or that the store was made with."""
 
     type: Literal["auto"]
+
+
+class StaticChunks(RequestModel):
+    """A size of one's own."""
+
+    type: Literal["static"]
+    static: ChunkSizes
+
+
+ChunkingStrategy = Annotated[AutomaticChunks | StaticChunks, Field(discriminator="type")]
 
 
 class StoreExpiry(RequestModel):
@@ -95,6 +119,11 @@ class VectorStoreDeleted(BaseModel):
     id: str
     object: Literal["vector_store.deleted"] = "vector_store.deleted"
     deleted: Literal[True] = True
+
+
+def chunk_tokens_of(strategy: ChunkingStrategy | None) -> int | None:
+    """The size that is asked for; `None` where none is."""
+    return strategy.static.max_chunk_size_tokens if isinstance(strategy, StaticChunks) else None
 
 
 def counts_object(counts: FileCounts) -> FileCountsObject:

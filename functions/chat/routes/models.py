@@ -16,7 +16,7 @@ router = APIRouter()
 class ModelKind(BaseModel):
     """What OpenAI's object does not say: what a model is for."""
 
-    kind: Literal["chat", "embedding"]
+    kind: Literal["chat", "embedding", "rerank"]
 
 
 class ModelObject(BaseModel):

@@ -119,6 +119,8 @@ def worker_program(
             "WEIR_VALKEY_TIMEOUT_MS": "2000",
             "WEIR_BUCKET": bucket,
             "WEIR_SCRAPING_QUEUE_URL": queue_url,
+            # No model is asked, so nothing is used.
+            "WEIR_USAGE_QUEUE_URL": queue_url,
             "WEIR_CRAWLER_PERMITTED_HOSTS": host,
             "WEIR_CRAWLER_DELAY_SECONDS": "0",
             "WEIR_CRAWLER_HOST_REQUESTS": str(_AT_ONCE),

@@ -7,7 +7,7 @@ from api.schemas.fields import Attributes, FileId, Item, Metadata
 from api.schemas.files import Filename, MediaType
 from api.schemas.paging import FileListQuery, WholeListQuery, cut
 from api.schemas.store_files import BatchRequest
-from api.schemas.vector_stores import CreateStoreRequest
+from api.schemas.vector_stores import CreateStoreRequest, chunk_tokens_of
 from shared.errors import InvalidRequestError
 
 ATTRIBUTES: TypeAdapter[object] = TypeAdapter(Attributes)
@@ -89,8 +89,10 @@ def test_a_field_nobody_knows_is_refused() -> None:
 
 def test_a_chunking_that_would_not_be_honoured_is_refused() -> None:
     static = {"type": "static", "static": {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 400}}
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="never overlap"):
         CreateStoreRequest.model_validate({"chunking_strategy": static})
+    static["static"] = {"max_chunk_size_tokens": 800, "chunk_overlap_tokens": 0}
+    assert chunk_tokens_of(CreateStoreRequest(chunking_strategy=static).chunking_strategy) == 800
     assert CreateStoreRequest.model_validate({"chunking_strategy": {"type": "auto"}}).chunking_strategy
 
 

@@ -53,3 +53,18 @@ def test_titles(text: str, title: str | None, first: str) -> None:
 def test_a_header_alone_is_no_text() -> None:
     with pytest.raises(UnreadableDocumentError, match="contains no text"):
         read("---\ntitle: Kettle\n---\n")
+
+
+def test_a_table_has_no_empty_row_and_none_twice() -> None:
+    """As CSV files; pages repeat their headers."""
+    rows = [
+        "| City | Note |",
+        "| --- | --- |",
+        "| Bonn | a \\| b |",
+        "|  |  |",
+        "City | Note",
+        "|Bonn|a \\| b|",
+    ]
+    table = "\n".join([*rows, "| Bonn | |", "| Kiel\u200b | a |", "| Kiel | a |"])
+    (block,) = parse(table.encode(), "a.md", None).blocks
+    assert block.text.split("\n") == [*rows[:3], "| Bonn | |", "| Kiel | a |"]

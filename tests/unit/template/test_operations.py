@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from chat.snapshot import RESTORED
 from tests.unit.template.template import ROOT, Function, functions, resources, template, transformed
 
 FUNCTIONS = functions()
@@ -61,9 +62,15 @@ def test_without_canaries_there_is_no_code_deploy() -> None:
     assert not any(kind.startswith("AWS::CodeDeploy") for kind in kinds)
 
 
-def test_only_what_opens_nothing_before_its_first_request_is_snapped() -> None:
+def test_what_callers_wait_for_starts_from_a_snapshot() -> None:
+    """They open nothing before a first request, or before they have come back."""
     snapped = {name for name, one in resources("AWS::Serverless::Function").items() if "SnapStart" in one}
-    assert snapped == {"ApiFunction"}
+    assert snapped == {*HTTP, "ConnectionsFunction"}
+    assert snapped == {
+        name for name, one in resources("AWS::Serverless::Function").items() if "AutoPublishAlias" in one
+    }
+    (chat,) = (one for one in FUNCTIONS if one.package == "chat")
+    assert chat.variables["AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH"] == RESTORED
 
 
 @every_function

@@ -213,3 +213,8 @@ def test_every_trigger_has_an_example_event() -> None:
     expected |= {"sqs-batch-advance.json", "sqs-batch-chunk.json", "sqs-turn.json", "sqs-rendering.json"}
     expected |= {f"websocket-{what}.json" for what in ("connect", "message", "disconnect")}
     assert {path.name for path in Path(ROOT, "events").glob("*.json")} == expected
+
+
+def test_every_parameter_is_explained() -> None:
+    explained = re.findall(r"`(\w+)`", (ROOT / "docs" / "deploy.md").read_text())
+    assert set(template()["Parameters"]) <= set(explained)

@@ -5,6 +5,7 @@ import pytest
 from shared.web.media import filename, is_wanted, may_be_wanted, settle
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,11 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
         ("application/octet-stream", "https://a.test/x.docx", b"PK", DOCX),
         ("application/octet-stream", "https://a.test/x", b"\xef\xbb\xbf\n <!doctype html>", "text/html"),
         ("application/octet-stream", "https://a.test/x", b"\x7fELF", None),
+        ("application/csv", "https://a.test/x", b"a,b", "application/csv"),
+        ("application/vnd.ms-excel", "https://a.test/x.csv", b"a,b", "text/csv"),
+        ("application/vnd.ms-excel", "https://a.test/x.xls", b"\xd0\xcf", None),
+        ("application/octet-stream", "https://a.test/x.xlsx", b"PK", XLSX),
+        (XLSX, "https://a.test/x", b"PK", XLSX),
         ("image/png", "https://a.test/x", b"\x89PNG", None),
         ("application/json", "https://a.test/x", b"{}", None),
     ],
