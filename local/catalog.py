@@ -33,7 +33,6 @@ kind = "embedding"
 name = "{embedding_model}"
 context_window = {context_window}
 dimensions = {dimensions}
-hybrid_weight = 0.2
 price = {{ input = "0", output = "0" }}
 """
 

@@ -1,8 +1,10 @@
 """Orders candidates by BM25 and vector similarity together. Pure.
 
 Both signals are known of every candidate, whichever leg found it, so no candidate is ranked by half of them.
-The order is a weighted sum of the two, each spread over 0 to 1 within the query (min-max; Bruch et al., "An
-Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023, find it better than reciprocal rank fusion).
+The order is a weighted sum of the two, each standardised within the query (better than reciprocal rank fusion:
+Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023). A standard deviation, unlike
+the range of min-max, does not let one outlier press the others together: better on every set measured, and the
+best weight is about a half for a weak encoder as for a good one (docs/knowledge.md).
 """
 
 import math
@@ -49,7 +51,7 @@ class Candidate:
 
     `occurrences`: how often each term of the question stands in it; `similarity`: cosine with the question,
     -1 to 1, `None` where the question could not be embedded. Similarities of different models do not compare,
-    so they are spread within `model`, and count `dense_weight` beside BM25 (0 to 1).
+    so they are standardised within `model`, and count `dense_weight` beside BM25 (0 to 1).
     """
 
     key: ChunkKey
@@ -71,7 +73,7 @@ class Ranked:
 def rank(candidates: Sequence[Candidate], corpus: Corpus, terms: Sequence[str]) -> list[Ranked]:
     """All candidates, best first.
 
-    The spread values say who is better within one query and nothing across queries. So the score is another
+    The standardised values say who is better within one query and nothing across queries. So the score is another
     figure, for thresholds: by the same weights, the cosine (below 0 as 0) and the part of the question's term
     weight that BM25 finds in the chunk (1: every term, once, in a chunk of average length). Where the two
     disagree about the order, neighbours share their mean, so that scores never rise down the list (isotonic
@@ -80,11 +82,11 @@ def rank(candidates: Sequence[Candidate], corpus: Corpus, terms: Sequence[str]) 
     if not candidates:
         return []
     lexical = [bm25(candidate, corpus, terms) for candidate in candidates]
-    lexical_spread = _spread(lexical)
-    dense_spread = _spread_by_model(candidates)
+    lexical_standing = _standardised(lexical)
+    dense_standing = _standardised_by_model(candidates)
     whole = sum(map(corpus.idf, terms))
     found = [min(1.0, score / whole) if whole else 0.0 for score in lexical]
-    fused = [_mix(c, dense_spread[i], lexical_spread[i]) for i, c in enumerate(candidates)]
+    fused = [_mix(c, dense_standing[i], lexical_standing[i]) for i, c in enumerate(candidates)]
     relevance = [_mix(c, max(0.0, c.similarity or 0.0), found[i]) for i, c in enumerate(candidates)]
     order = sorted(range(len(candidates)), key=lambda i: (-fused[i], candidates[i].key))
     scores = falling([relevance[i] for i in order])
@@ -118,16 +120,17 @@ def _mix(candidate: Candidate, dense: float, lexical: float) -> float:
     return weight * dense + (1 - weight) * lexical
 
 
-def _spread(values: Sequence[float]) -> list[float]:
-    low, high = min(values), max(values)
-    return [(value - low) / (high - low) if high > low else 1.0 for value in values]
+def _standardised(values: Sequence[float]) -> list[float]:
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+    return [(value - mean) / deviation if deviation else 0.0 for value in values]
 
 
-def _spread_by_model(candidates: Sequence[Candidate]) -> list[float]:
-    spread = [0.0] * len(candidates)
+def _standardised_by_model(candidates: Sequence[Candidate]) -> list[float]:
+    standing = [0.0] * len(candidates)
     for model in {candidate.model for candidate in candidates}:
         places = [i for i, c in enumerate(candidates) if c.model == model and c.similarity is not None]
         values = [candidates[i].similarity or 0.0 for i in places]
-        for i, value in zip(places, _spread(values) if values else (), strict=True):
-            spread[i] = value
-    return spread
+        for i, value in zip(places, _standardised(values) if values else (), strict=True):
+            standing[i] = value
+    return standing

@@ -23,7 +23,7 @@ from shared.telemetry import logger
 
 __all__ = ["DENSE_WEIGHT", "Passage", "SearchQuery", "search"]
 
-DENSE_WEIGHT = 0.4
+DENSE_WEIGHT = 0.5
 
 # So many of the best are put in another order, where diversity or a reranker is asked for.
 _REORDERED = 30

@@ -97,13 +97,13 @@ class ChatModel(_ModelRow):
 class EmbeddingModel(_ModelRow):
     """A model that answers embeddings: vectors of `dimensions` numbers.
 
-    `hybrid_weight` is the weight of vectors beside BM25 in search (0 to 1): less for a weak encoder.
+    `hybrid_weight` is the weight of vectors beside BM25 in search (0 to 1).
     """
 
     kind: Literal["embedding"]
     dimensions: PositiveInt
     batch_size: PositiveInt = 64
-    hybrid_weight: float = Field(default=0.4, ge=0, le=1)
+    hybrid_weight: float = Field(default=0.5, ge=0, le=1)
 
 
 class RerankModel(_ModelRow):
