@@ -1,10 +1,10 @@
 """Orders candidates by BM25 and vector similarity together. Pure.
 
 Both signals are known of every candidate, whichever leg found it, so no candidate is ranked by half of them.
-The order is a weighted sum of the two, each standardised within the query (better than reciprocal rank fusion:
-Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023). A standard deviation, unlike
-the range of min-max, does not let one outlier press the others together: better on every set measured, and the
-best weight is about a half for a weak encoder as for a good one (docs/knowledge.md).
+The order is a weighted sum of the two, each standardised within the query (better than reciprocal rank
+fusion: Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023). A standard
+deviation, unlike the range of min-max, does not let one outlier press the others together: better on every
+set measured, and the best weight is about a half for a weak encoder as for a good one (docs/knowledge.md).
 """
 
 import math
@@ -73,7 +73,7 @@ class Ranked:
 def rank(candidates: Sequence[Candidate], corpus: Corpus, terms: Sequence[str]) -> list[Ranked]:
     """All candidates, best first.
 
-    The standardised values say who is better within one query and nothing across queries. So the score is another
+    Standardised values say who is better within one query and nothing across queries. So the score is another
     figure, for thresholds: by the same weights, the cosine (below 0 as 0) and the part of the question's term
     weight that BM25 finds in the chunk (1: every term, once, in a chunk of average length). Where the two
     disagree about the order, neighbours share their mean, so that scores never rise down the list (isotonic

@@ -24,8 +24,12 @@ def test_common_terms_find_chunks_together() -> None:
 
 
 def test_sets_too_large_are_made_smaller_by_another_term() -> None:
-    choice = chosen(a=150_000, b=150_000, c=150_000)
+    choice = chosen(a=130_000, b=130_000, c=130_000)
     assert choice == TermChoice((), (("a", "b", "c"),))
+
+
+def test_words_of_half_the_store_are_not_combined_with_others() -> None:
+    assert chosen(river=30_000, lock=50_000, water=500_000).together == (("river", "lock"),)
 
 
 def test_words_of_every_chunk_are_looked_up_all_the_same() -> None:
