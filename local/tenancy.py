@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from local.data_directory import Access, read_access
-from shared.limits.keys import NewKey, Role, create_key, create_tenant, find_caller, key_hash
+from shared.limits.caller import Role, find_caller, key_hash
+from shared.limits.keys import NewKey, create_key, create_tenant
 from shared.postgres.database import Database
 
 TENANT = "local"

@@ -10,7 +10,7 @@ from shared.knowledge.messages import IngestFile
 from shared.knowledge.store_files import attach_file
 from shared.knowledge.store_models import StoreFile
 from shared.knowledge.stores import note_use
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.postgres.database import Connection
 
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.services import Services
 from shared.errors import PermissionDeniedError, WeirError
 from shared.http.errors import error_response
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 
 _CALLER = "weir.caller"
 

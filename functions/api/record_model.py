@@ -1,8 +1,9 @@
 """Which chat model fills in the records of a scrape, and who pays for it."""
 
 from shared.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
-from shared.limits.keys import Caller
-from shared.providers.catalog import ChatModel, Models
+from shared.limits.caller import Caller
+from shared.providers.catalog import Models
+from shared.providers.model_rows import ChatModel
 from shared.web.filled_schema import BadSchemaError, FilledSchema, plain_schema
 from shared.web.scrape_models import NewScrape
 

@@ -12,8 +12,8 @@ from shared.aws.queues import Queue
 from shared.connections import open_database, open_replica, open_valkey
 from shared.knowledge.reranker import EndpointReranker, ModelReranker, Reranker
 from shared.ledger.outbox import UsageOutbox
+from shared.limits.caller import Caller
 from shared.limits.keyring import KeyRing
-from shared.limits.keys import Caller
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models

@@ -11,7 +11,7 @@ from shared.completion.opening import Opened
 from shared.completion.request import R, parse_request
 from shared.errors import InvalidRequestError, TooLargeError
 from shared.http.request_id import request_id
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 
 
 def connections_of(request: Request) -> Opened:

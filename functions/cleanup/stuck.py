@@ -4,7 +4,10 @@ Whatever is found is touched first and sent after the commit, so that a second r
 crash in between costs one more `idle`. A message too many is harmless: workers claim their job.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+
+from pydantic import BaseModel
 
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
@@ -17,34 +20,43 @@ from shared.postgres.database import Connection, Database
 from shared.web.stalled import stalled_work
 
 
+async def resend(
+    database: Database,
+    queue: Queue,
+    tenant_id: str,
+    find: Callable[[Connection], Awaitable[Sequence[BaseModel]]],
+) -> int:
+    """Send what a search finds and touches; how many messages."""
+    async with database.tenant(tenant_id) as connection:
+        messages = await find(connection)
+    await queue.send(messages)
+    return len(messages)
+
+
 async def resend_files(
     database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
 ) -> int:
     """Send files to ingestion again that are in progress with nobody at them."""
-    async with database.tenant(tenant_id) as connection:
-        messages = await _stalled_files(connection, idle, limit)
-    await queue.send(messages)
-    return len(messages)
+    return await resend(database, queue, tenant_id, lambda c: _stalled_files(c, idle, limit))
 
 
 async def resend_pages(
     database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
 ) -> int:
     """Send to scraping again pages and webhooks that wait with nobody at them."""
-    async with database.tenant(tenant_id) as connection:
-        messages = await stalled_work(connection, idle=idle, limit=limit)
-    await queue.send(messages)
-    return len(messages)
+    return await resend(database, queue, tenant_id, lambda c: stalled_work(c, idle=idle, limit=limit))
 
 
 async def resend_batches(
     database: Database, queue: Queue, tenant_id: str, *, now: datetime, idle: timedelta, limit: int
 ) -> int:
     """Send again what batches that have not ended may wait for."""
-    async with database.tenant(tenant_id) as connection:
-        messages = await stalled_messages(connection, tenant_id, before=now - idle, now=now, limit=limit)
-    await queue.send(messages)
-    return len(messages)
+    return await resend(
+        database,
+        queue,
+        tenant_id,
+        lambda c: stalled_messages(c, tenant_id, before=now - idle, now=now, limit=limit),
+    )
 
 
 async def notice_uploads(

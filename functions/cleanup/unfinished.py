@@ -5,6 +5,7 @@ What is sent again is touched first, as in `cleanup.stuck`.
 
 from datetime import timedelta
 
+from cleanup.stuck import resend
 from shared.aws.queues import Queue
 from shared.knowledge.index import remove_staged
 from shared.knowledge.model_change import stalled_changes
@@ -16,20 +17,14 @@ async def resend_parts(
     database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
 ) -> int:
     """Send parts of files to ingestion again that wait with nobody at them."""
-    async with database.tenant(tenant_id) as connection:
-        messages = await stalled_parts(connection, idle, limit)
-    await queue.send(messages)
-    return len(messages)
+    return await resend(database, queue, tenant_id, lambda c: stalled_parts(c, idle, limit))
 
 
 async def resend_changes(
     database: Database, queue: Queue, tenant_id: str, *, idle: timedelta, limit: int
 ) -> int:
     """Send stores that change their embedding model to ingestion again, if nobody is at them."""
-    async with database.tenant(tenant_id) as connection:
-        messages = await stalled_changes(connection, idle, limit)
-    await queue.send(messages)
-    return len(messages)
+    return await resend(database, queue, tenant_id, lambda c: stalled_changes(c, idle, limit))
 
 
 async def remove_abandoned(database: Database, tenant_id: str, *, limit: int) -> int:

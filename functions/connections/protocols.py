@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.errors import AuthenticationError
-from shared.limits.keys import key_hash
+from shared.limits.caller import key_hash
 
 # The subprotocol that both speak.
 PROTOCOL = "weir"

@@ -18,7 +18,8 @@ from shared.postgres.database import Database
 from shared.telemetry import MetricUnit
 from shared.web.admission import Admission
 from shared.web.answer import FetchFailedError, FetchRefusedError
-from shared.web.frontier import RENDERING, claim_page, finish_page, release_page
+from shared.web.claiming import RENDERING, claim_page
+from shared.web.frontier import finish_page, release_page
 from shared.web.messages import FetchPage
 from shared.web.politeness import Later
 from shared.web.rendered_pages import Rendered, hand_back

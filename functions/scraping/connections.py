@@ -19,6 +19,7 @@ from shared.aws.queues import Queue
 from shared.connections import open_database, open_valkey
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.limiter import Limiter
+from shared.postgres.database import Database
 from shared.routing.upstreams import open_upstreams
 from shared.valkey.client import Valkey
 from shared.web.admission import Admission
@@ -44,47 +45,48 @@ async def open_worker(
         outbox = UsageOutbox(Queue(settings.usage_queue_url), "inline", log)
         stack.push_async_callback(outbox.close)
         fetcher = await stack.enter_async_context(_fetcher(settings))
+        model = ModelMeans(
+            models=upstreams.models,
+            router=upstreams.router,
+            outbox=outbox,
+            limiter=Limiter(valkey, database),
+            seconds=settings.crawler_model_seconds,
+            now=now,
+        )
         reader = Reader(
             database=database,
             objects=Objects(settings.bucket),
             visitor=_visitor(settings, fetcher, valkey, now),
-            filler=Filler(
-                database=database,
-                means=ModelMeans(
-                    models=upstreams.models,
-                    router=upstreams.router,
-                    outbox=outbox,
-                    limiter=Limiter(valkey, database),
-                    seconds=settings.crawler_model_seconds,
-                    now=now,
-                ),
-                attempts=settings.crawler_page_attempts,
-                now=now,
-            ),
+            filler=Filler(database=database, means=model, attempts=settings.crawler_page_attempts, now=now),
             product=settings.crawler_product,
             renders=rendering is not None,
             now=now,
-        )
-        reporter = Reporter(
-            database=database,
-            queue=queue,
-            user_agent=settings.crawler_agent,
-            permitted_hosts=settings.crawler_permitted_hosts,
-            now=now,
-            log=log,
         )
         yield Worker(
             database=database,
             queue=queue,
             rendering=rendering,
             reader=reader,
-            reporter=reporter,
+            reporter=_reporter(settings, database, queue, now, log),
             attempts=settings.crawler_page_attempts,
             lease=timedelta(seconds=settings.crawler_lease_seconds),
             now=now,
             log=log,
             metrics=metrics,
         )
+
+
+def _reporter(
+    settings: ScrapingSettings, database: Database, queue: Queue, now: Callable[[], datetime], log: Logger
+) -> Reporter:
+    return Reporter(
+        database=database,
+        queue=queue,
+        user_agent=settings.crawler_agent,
+        permitted_hosts=settings.crawler_permitted_hosts,
+        now=now,
+        log=log,
+    )
 
 
 def _fetcher(settings: ScrapingSettings) -> Fetcher:

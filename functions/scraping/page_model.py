@@ -13,11 +13,12 @@ import orjson
 from shared.errors import NotFoundError, RateLimitError
 from shared.ledger.outbox import UsageOutbox
 from shared.ledger.prices import cost_microdollars
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.limits.limits import Demand
-from shared.providers.catalog import ChatModel, Deployment, Models
+from shared.providers.catalog import Deployment, Models
 from shared.providers.failures import UpstreamFailure
+from shared.providers.model_rows import ChatModel
 from shared.providers.tokens import estimate_tokens
 from shared.routing.asking import RoutedModel
 from shared.routing.payer import Payer

@@ -1,7 +1,7 @@
 """One page or sitemap, from its visit to what it comes to. Nothing is written but files."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scraping.document import Harvest, harvest
@@ -134,32 +134,15 @@ class Reader:
         known: KnownPage | None,
     ) -> Read:
         findings = _findings(claim, fetched.url, harvested.links)
-        rendering = _rendering(claim, harvested)
-        size, records = len(fetched.body), filled.records
-        if (document := harvested.document) is None:
-            taken = harvested.withdrawn and await take_away(self.database, self.objects, claim)
-            reason = _NO_BROWSER if rendering == "needed" else harvested.reason
-            outcome = PageOutcome(
-                status="skipped",
-                reason=reason,
-                change="gone" if taken else None,
-                rendering=rendering,
-                bytes=size,
-                records=records,
-            )
-            return Read(outcome=outcome, findings=findings)
-        kept = await store(self.database, self.objects, claim, document, known, self.now())
         outcome = PageOutcome(
             status="completed",
-            title=document.title,
-            file_id=kept.file_id,
-            reason=filled.reason,
-            change=kept.change,
-            rendering=rendering,
-            bytes=size,
-            simhash=harvested.simhash,
-            records=records,
+            rendering=_rendering(claim, harvested),
+            bytes=len(fetched.body),
+            records=filled.records,
         )
+        if (document := harvested.document) is None:
+            return Read(outcome=await self._skipped(claim, harvested, outcome), findings=findings)
+        kept = await store(self.database, self.objects, claim, document, known, self.now())
         remembered = known_page(
             claim.url,
             fetched,
@@ -167,9 +150,27 @@ class Reader:
             sha256=document.sha256,
             title=document.title,
             links=harvested.links,
-            static=rendering == "none",
+            static=outcome.rendering == "none",
+        )
+        outcome = replace(
+            outcome,
+            title=document.title,
+            file_id=kept.file_id,
+            reason=filled.reason,
+            change=kept.change,
+            simhash=harvested.simhash,
         )
         return Read(outcome=outcome, findings=findings, known=remembered)
+
+    async def _skipped(self, claim: PageClaim, harvested: Harvest, outcome: PageOutcome) -> PageOutcome:
+        """Nothing is kept of the page, nor of what it was."""
+        taken = harvested.withdrawn and await take_away(self.database, self.objects, claim)
+        return replace(
+            outcome,
+            status="skipped",
+            reason=_NO_BROWSER if outcome.rendering == "needed" else harvested.reason,
+            change="gone" if taken else None,
+        )
 
 
 def _rendering(claim: PageClaim, harvested: Harvest) -> Rendering:

@@ -24,7 +24,8 @@ from shared.errors import NotFoundError
 from shared.postgres.database import Database
 from shared.telemetry import MetricUnit
 from shared.web.answer import FetchFailedError, FetchRefusedError
-from shared.web.frontier import SCRAPING, claim_page, finish_page, pass_page, release_page, unsent
+from shared.web.claiming import SCRAPING, claim_page
+from shared.web.frontier import finish_page, pass_page, release_page, unsent
 from shared.web.known_pages import KnownPage, remember
 from shared.web.messages import FetchPage, ReportScrape, ScrapeMessage
 from shared.web.politeness import Later

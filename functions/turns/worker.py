@@ -19,8 +19,8 @@ from shared.completion.request import ChatRequest, parse_request
 from shared.completion.resume import cancel, resume
 from shared.completion.services import Services
 from shared.errors import ConflictError, NotFoundError, WeirError
+from shared.limits.caller import Caller
 from shared.limits.keyring import KeyRing
-from shared.limits.keys import Caller
 from shared.websocket.gathering import gathered
 from shared.websocket.packing import Said, error, frames, started, whole
 from shared.websocket.turn import Turn

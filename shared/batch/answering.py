@@ -23,7 +23,7 @@ from shared.completion.embeddings import embed
 from shared.completion.pipeline import complete
 from shared.completion.request import ChatRequest, EmbeddingsRequest
 from shared.errors import BudgetError, WeirError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import UNLIMITED, Demand
 from shared.limits.refusals import impossible
 from shared.limits.scopes import limited_scopes

@@ -1,6 +1,6 @@
 """Whom the limits of all batches of a tenant are counted for."""
 
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import Limits
 
 # No key has this id: theirs begin with `key_`.

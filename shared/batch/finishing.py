@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.aws.transfers import ObjectWriter
 from shared.batch import results, transitions
+from shared.batch.lease import claimed
 from shared.batch.means import Means
 from shared.batch.models import Batch, Counts
 from shared.batch.result_lines import not_asked, usage_of
@@ -33,20 +34,11 @@ class _LostError(Exception):
 
 async def finish(means: Means, batch: Batch) -> bool:
     """Write the files and end the batch. False if another does it now."""
-    async with means.database.tenant(batch.tenant_id) as connection:
-        lease_id = await transitions.claim(connection, batch.batch_id, means.clock(), means.rules.lease)
-    if lease_id is None:
+    if (lease := await claimed(means, batch)) is None:
         return False
-
-    async def renew() -> bool:
-        async with means.database.tenant(batch.tenant_id) as connection:
-            return await transitions.renew(
-                connection, batch.batch_id, lease_id, means.clock(), means.rules.lease
-            )
-
     try:
-        async with means.kept(renew):
-            await _write(means, batch, lease_id)
+        async with lease.kept():
+            await _write(means, batch, lease.lease_id)
     except _LostError:
         return False
     return True

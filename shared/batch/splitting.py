@@ -7,6 +7,7 @@ from uuid import UUID
 from shared.aws.transfers import ObjectChangedError, read_blocks, version_of
 from shared.batch import transitions
 from shared.batch.chunks import Chunk, add_chunks
+from shared.batch.lease import claimed
 from shared.batch.lines import BadLine, LineTooLongError, RawLine, Request, raw_lines, read_request
 from shared.batch.means import BatchRules, Means
 from shared.batch.models import Batch, Input, Problem
@@ -32,27 +33,18 @@ class _UnusableError(Exception):
 
 async def split(means: Means, batch: Batch) -> bool:
     """Read the whole file; then the batch is in progress, or has failed. False if another does it now."""
-    async with means.database.tenant(batch.tenant_id) as connection:
-        lease_id = await transitions.claim(connection, batch.batch_id, means.clock(), means.rules.lease)
-    if lease_id is None:
+    if (lease := await claimed(means, batch)) is None:
         return False
-
-    async def renew() -> bool:
-        async with means.database.tenant(batch.tenant_id) as connection:
-            return await transitions.renew(
-                connection, batch.batch_id, lease_id, means.clock(), means.rules.lease
-            )
-
-    async with means.kept(renew):
+    async with lease.kept():
         try:
             found = await _read(means, batch)
         except _UnusableError as error:
-            await _fail(means, batch, lease_id, error.problem)
+            await _fail(means, batch, lease.lease_id, error.problem)
             return True
     async with means.database.tenant(batch.tenant_id) as connection:
-        if not await transitions.begin(connection, batch.batch_id, lease_id, found, means.clock()):
+        if not await transitions.begin(connection, batch.batch_id, lease.lease_id, found, means.clock()):
             # Cancelled meanwhile.
-            await transitions.release(connection, batch.batch_id, lease_id)
+            await transitions.release(connection, batch.batch_id, lease.lease_id)
     return True
 
 

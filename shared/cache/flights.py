@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from shared.cache.entry import Entry
 from shared.cache.flight_key import Flight, FlightKey, FlightOptions
-from shared.cache.flight_store import FlightStore, Located
+from shared.cache.flight_models import Located
+from shared.cache.flight_store import FlightStore
 from shared.cache.log_item import LogBatch, LogItem
 from shared.cache.log_reader import LeaderLost, LogGone, follow
 from shared.cache.log_writer import OVERFLOW, LogWriter, WriterState

@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncGenerator
 
 from shared.cache.flight_key import Flight
-from shared.cache.flight_store import READER_SECONDS, FlightStore, LogEntry, Standing
+from shared.cache.flight_models import LogEntry, Standing
+from shared.cache.flight_store import READER_SECONDS, FlightStore
 from shared.cache.log_item import LogBatch, decode_items
 
 # One blocking read; well under the client's socket time-out. Between reads the lease is looked at.

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from shared.cache.entry import Entry
 from shared.cache.flight_key import Flight, FlightKey
-from shared.cache.flight_store import Batch, Ending, FlightStore, Sign, Taken
+from shared.cache.flight_models import Batch, Ending, Sign, Taken
+from shared.cache.flight_pointers import FlightPointers
+from shared.cache.flight_store import FlightStore
 from shared.cache.log_item import HEADER_BYTES, LogItem, encode_items, end_item
 
 # How long items wait for company, and how many bytes go at once.
@@ -50,13 +52,11 @@ class LogWriter:
         self._bytes = 0
         self._batch: Batch | None = None
         self._body = b""
-        self._unpointed: list[tuple[str, str]] = []
-        self._mine: set[str] = set()
+        self._pointers = FlightPointers(store, flight)
         self._cancelled = asyncio.Event()
         self._closed = False
         self._ended = False
         self._flushing: asyncio.Task[None] | None = None
-        self._pointing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = time.monotonic()
         self._renewal = _renew_later(self)
@@ -73,9 +73,7 @@ class LogWriter:
 
     def publish(self, answer_id: str, key_id: str) -> None:
         """Let an answer's id lead here, and its cancel concern `state`; written at once."""
-        self._mine.add(answer_id)
-        self._unpointed.append((answer_id, key_id))
-        self._pointing = asyncio.create_task(self._point())
+        self._pointers.add(answer_id, key_id)
 
     def keep_body(self, body: bytes) -> None:
         """Keep the composed request for who takes over; one over `body_bytes` is not kept."""
@@ -102,8 +100,7 @@ class LogWriter:
 
     async def committed(self) -> bool:
         """Wait until all that was added is in the log; `False` at once if it cannot be now."""
-        if self._pointing is not None:
-            await asyncio.shield(self._pointing)
+        await self._pointers.settled()
         while self._has_unwritten and not self.lost:
             before = self._heard
             await asyncio.shield(self._flush())
@@ -153,7 +150,7 @@ class LogWriter:
             ttl_seconds=ttl_seconds,
         )
         ended = await self._store.finish(self._flight, self._token, ending)
-        await self._point()
+        await self._pointers.write()
         self._ended = True
         self.lost = self.lost or not ended
         return bool(ended)
@@ -169,7 +166,7 @@ class LogWriter:
 
     @property
     def _has_unwritten(self) -> bool:
-        return bool(self._items or self._batch or self._unpointed)
+        return bool(self._items or self._batch or self._pointers.waiting)
 
     def _gather(self) -> None:
         if not self._closed and self._timer is None:
@@ -196,8 +193,8 @@ class LogWriter:
             self._total += self._bytes
             self._batch = Batch(self._number, self.last_index, encode_items(self._items), self._total)
             self._items, self._bytes = [], 0
-        if self._unpointed:
-            await asyncio.gather(self._append(), self._point())
+        if self._pointers.waiting:
+            await asyncio.gather(self._append(), self._pointers.write())
         else:
             await self._append()
         if self._items:
@@ -213,14 +210,8 @@ class LogWriter:
         self._batch, self._body = None, b""
         self._see(sign)
 
-    async def _point(self) -> None:
-        pointers, self._unpointed = self._unpointed, []
-        for pointer in pointers:
-            if not await self._store.point(self._flight, *pointer):
-                self._unpointed.append(pointer)
-
     def _see(self, sign: Sign) -> None:
-        cancelled = self.state.cancelled or bool(self._mine & sign.cancelled)
+        cancelled = self.state.cancelled or bool(self._pointers.answer_ids & sign.cancelled)
         self.state = WriterState(cancelled, sign.readers)
         if cancelled:
             self._cancelled.set()
@@ -243,9 +234,9 @@ class LogWriter:
         self._renewal.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        for writing in (self._flushing, self._pointing):
-            if writing is not None:
-                await asyncio.shield(writing)
+        if self._flushing is not None:
+            await asyncio.shield(self._flushing)
+        await self._pointers.settled()
 
 
 def _renew_later(writer: LogWriter) -> asyncio.TimerHandle:

@@ -6,7 +6,8 @@ from shared.completion.request import ChatRequest
 from shared.completion.services import Services
 from shared.errors import InvalidRequestError, PermissionDeniedError
 from shared.limits.limits import Demand
-from shared.providers.catalog import Ability, ChatModel, Deployment
+from shared.providers.catalog import Deployment
+from shared.providers.model_rows import Ability, ChatModel
 from shared.routing.route import Route, chat_route
 
 

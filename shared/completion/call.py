@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from shared.completion.request import ChatRequest, EmbeddingsRequest
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.reservation import Reservation
 from shared.providers.catalog import Deployment
 from shared.routing.route import Route

@@ -16,7 +16,7 @@ from shared.knowledge.context import CONTEXT_LIMIT, build_context
 from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
-from shared.providers.catalog import ChatModel
+from shared.providers.model_rows import ChatModel
 from shared.routing.route import Route
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from shared.completion.request import ChatRequest, EmbeddingsRequest
 from shared.knowledge.context import CONTEXT_LIMIT
 from shared.ledger.prices import cost_microdollars
 from shared.limits.limits import Demand
-from shared.providers.catalog import ChatModel, Deployment
+from shared.providers.catalog import Deployment
+from shared.providers.model_rows import ChatModel
 
 # The longest that a request counts as under way when nobody settles it.
 LEASE_SECONDS = 600.0

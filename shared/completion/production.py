@@ -16,8 +16,8 @@ from shared.completion.annotate import grounding
 from shared.completion.assemble import Assembler
 from shared.completion.blank import BlankAnswer, BlankEnd
 from shared.completion.compose import Composed
-from shared.completion.deliver import PATH
 from shared.completion.piece import Piece
+from shared.completion.rest import rest_of_answer
 from shared.completion.semantic import learn
 from shared.completion.services import Services
 from shared.completion.settle import Settlement, UpstreamCall, asked_before, elapsed_ms, settle
@@ -27,7 +27,7 @@ from shared.ledger.usage import CacheOutcome, Outcome
 from shared.providers.chat_events import ChatEvent
 from shared.providers.failures import UpstreamFailure
 from shared.providers.json_mode import is_json_asked
-from shared.providers.prefix import Said, continuation_body
+from shared.providers.prefix import Said
 from shared.providers.tokens import TokenUsage
 from shared.routing.answers import Streaming
 
@@ -159,37 +159,13 @@ class Production:
         Raises:
             UpstreamFailure: It cannot be had.
         """
-        deployment = self._upstream.deployment
-        blank = isinstance(failure, BlankAnswer)
-        rest = await (self._asked_again(failure) if blank else self._continued(failure))
+        deployment, said = self._upstream.deployment, Said.in_completion(self._assembler.whole())
+        rest = await rest_of_answer(self._services, self._composed, deployment, failure, said)
         self._calls.append(UpstreamCall(deployment, self._used(), failure.kind))
         self._calls += asked_before(rest.tried)
         self._said += self._transcript.text
         self._transcript = Transcript()
         return rest
-
-    async def _continued(self, failure: UpstreamFailure) -> Streaming:
-        """The rest, from the provider that broke off, where it can take up what it began."""
-        deployment, admitted = self._upstream.deployment, self._composed.admitted
-        body = continuation_body(self._composed.body, Said.in_completion(self._assembler.whole()))
-        if body is None or deployment.provider.prefix_base_url is None:
-            raise failure
-        return await self._services.router.resume(
-            deployment, body, tenant_id=admitted.call.caller.tenant_id, deadline=admitted.deadline
-        )
-
-    async def _asked_again(self, failure: UpstreamFailure) -> Streaming:
-        """Another answer, where the retry budget allows it."""
-        admitted, router = self._composed.admitted, self._services.router
-        if not await router.may_ask_again():
-            raise failure
-        return await router.stream(
-            admitted.route,
-            PATH,
-            self._composed.body,
-            tenant_id=admitted.call.caller.tenant_id,
-            deadline=admitted.deadline,
-        )
 
     async def _take(self, batch: tuple[ChatEvent, ...]) -> None:
         pieces = [self._piece(event) for event in batch]

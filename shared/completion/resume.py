@@ -11,7 +11,7 @@ from shared.completion.relay import ending, error_event, event_for
 from shared.completion.services import Services
 from shared.completion.take_over import LogReading
 from shared.errors import NotFoundError, UpstreamError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.providers.sse import encode_event
 
 _GONE = UpstreamError("The rest of this answer is lost; ask again.", code="answer_lost")

@@ -10,7 +10,7 @@ from shared.cache.flights import Flights
 from shared.completion.background import Background
 from shared.completion.policy import Caching
 from shared.ledger.outbox import UsageOutbox
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models

@@ -11,7 +11,7 @@ from shared.completion.compose import Composed
 from shared.completion.policy import Caching
 from shared.completion.request import ChatRequest, WeirOptions, parse_request
 from shared.completion.services import Services
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import NOTHING
 from shared.limits.reservation import Reservation
 

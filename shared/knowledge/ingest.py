@@ -6,21 +6,20 @@ Everything before the last step may be done twice without harm, and the last is 
 that comes twice, or a worker that dies, doubles nothing.
 """
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from shared.documents.document import UnreadableDocumentError
 from shared.documents.parts import Plan
-from shared.errors import WeirError
 from shared.files.keys import text_key
-from shared.knowledge import jobs, plans
-from shared.knowledge.chunk import chunk
+from shared.knowledge import job_lease, plans
 from shared.knowledge.index import Written, remove_staged, replace_chunks
+from shared.knowledge.job_end import complete, fail
 from shared.knowledge.jobs import Claim, Failure, LeaseLostError, Refusal
-from shared.knowledge.leased import carried_out
-from shared.knowledge.means import JobBusyError, Means
+from shared.knowledge.leased import under_lease
+from shared.knowledge.making import make
+from shared.knowledge.means import Means
 from shared.knowledge.messages import IngestFile
 from shared.knowledge.reading import SourceFile, sha256_of
 
@@ -53,32 +52,7 @@ class Ingestion:
         Raises:
             JobBusyError: Let the message come back.
         """
-        try:
-            claim = await self._claim(job)
-        except LeaseLostError:
-            return "superseded"
-        if not isinstance(claim, Claim):
-            if claim == "busy":
-                raise JobBusyError(f"{job.file_id} in {job.vector_store_id} is being ingested.")
-            return claim
-        return await carried_out(
-            self._means,
-            job,
-            lambda: self._carry_out(claim),
-            renew=lambda: self._renew(claim),
-            give_back=lambda reason: self._give_back(claim, reason),
-        )
-
-    async def _claim(self, job: IngestFile) -> Claim | Refusal:
-        means = self._means
-        async with means.database.tenant(job.tenant_id) as connection:
-            return await jobs.claim(
-                connection,
-                job,
-                means.clock(),
-                means.limits.lease,
-                max_attempts=means.limits.max_attempts,
-            )
+        return await under_lease(self._means, job_lease, job, self._carry_out)
 
     async def _carry_out(self, claim: Claim) -> Outcome:
         reading = self._means.reading
@@ -111,25 +85,20 @@ class Ingestion:
         means, tenant_id = self._means, claim.job.tenant_id
         source = SourceFile(tenant_id=tenant_id, file_id=claim.job.file_id, filename=claim.filename)
         document = await means.reading.document(fetched.path, plan, plan.parts[0], source)
-        chunks = await asyncio.to_thread(chunk, document, max_tokens=claim.chunk_tokens)
-        key = text_key(tenant_id, claim.job.file_id)
-        await means.objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
-        texts = [piece.indexed_text for piece in chunks]
-        embedded = await means.embedding.embed(tenant_id, claim.embedding_model, claim.dimensions, texts)
+        made = await make(means, claim, document, text_key(tenant_id, claim.job.file_id))
         async with means.database.tenant(tenant_id) as connection:
-            if not await jobs.holds(connection, claim):
+            if not await job_lease.holds(connection, claim):
                 raise LeaseLostError
             written = await replace_chunks(
                 connection,
                 **claim.job.model_dump(),
-                chunks=chunks,
-                embeddings=embedded.vectors,
+                chunks=made.chunks,
+                embeddings=made.vectors,
                 embedding_model=claim.embedding_model,
             )
             unread = document.scanned_pages
-            await jobs.complete(connection, claim, written, fetched.sha256, means.clock(), unread)
-        means.count("ChunksWritten", len(chunks))
-        means.count("VectorsReused", embedded.reused)
+            await complete(connection, claim.held, written, fetched.sha256, means.clock(), unread)
+        made.count(means)
 
     async def _begin_parts(self, claim: Claim, fetched: _Fetched, plan: Plan) -> Outcome:
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
@@ -156,33 +125,16 @@ class Ingestion:
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
             await remove_staged(connection, **claim.job.model_dump())
             written = Written(claim.chunk_count, claim.usage_bytes)
-            await jobs.complete(connection, claim, written, sha256, self._means.clock(), claim.unread_pages)
+            await complete(connection, claim.held, written, sha256, self._means.clock(), claim.unread_pages)
 
     async def _fail(
         self, claim: Claim, error: UnreadableDocumentError, sha256: str | None
     ) -> Literal["failed"]:
         failure = Failure(code=error.code, message=error.message, content_sha256=sha256)
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
-            await jobs.fail(connection, claim, failure)
+            await fail(connection, claim.held, failure)
         return "failed"
 
     async def _release(self, claim: Claim) -> None:
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
-            await jobs.release(connection, claim)
-
-    async def _give_back(self, claim: Claim, reason: str) -> Literal["again", "failed"]:
-        means = self._means
-        try:
-            async with means.database.tenant(claim.job.tenant_id) as connection:
-                return await jobs.give_back(
-                    connection, claim, reason, means.clock(), max_attempts=means.limits.max_attempts
-                )
-        except (WeirError, LeaseLostError):
-            # The lease ends by itself, or has been ended, and the message comes back.
-            means.log.warning("lease not given back", exc_info=True, extra=claim.job.model_dump())
-            return "again"
-
-    async def _renew(self, claim: Claim) -> bool:
-        means = self._means
-        async with means.database.tenant(claim.job.tenant_id) as connection:
-            return await jobs.renew(connection, claim, means.clock(), means.limits.lease)
+            await job_lease.release(connection, claim)

@@ -3,20 +3,20 @@
 A part may be done twice without harm: only who holds its lease may write it, in one transaction.
 """
 
-import asyncio
 from typing import Literal
 
 from shared.documents.document import UnreadableDocumentError
 from shared.documents.parts import FilePart, Plan
-from shared.errors import WeirError
 from shared.files.keys import part_text_key
-from shared.knowledge import parts
-from shared.knowledge.chunk import chunk
+from shared.knowledge import part_lease
 from shared.knowledge.index import write_part
-from shared.knowledge.jobs import Failure, LeaseLostError, Refusal
-from shared.knowledge.leased import carried_out
-from shared.knowledge.means import JobBusyError, Means
+from shared.knowledge.job_end import fail
+from shared.knowledge.jobs import Failure, Refusal, staged
+from shared.knowledge.leased import under_lease
+from shared.knowledge.making import make
+from shared.knowledge.means import Means
 from shared.knowledge.messages import IngestPart
+from shared.knowledge.part_end import complete_part, publish
 from shared.knowledge.parts import PartClaim, WrittenPart
 from shared.knowledge.reading import SourceFile
 
@@ -37,32 +37,7 @@ class PartIngestion:
         Raises:
             JobBusyError: Let the message come back.
         """
-        try:
-            claim = await self._claim(job)
-        except LeaseLostError:
-            return "superseded"
-        if not isinstance(claim, PartClaim):
-            if claim == "busy":
-                raise JobBusyError(f"Part {job.part} of {job.file_id} is being ingested.")
-            return claim
-        return await carried_out(
-            self._means,
-            job,
-            lambda: self._carry_out(claim),
-            renew=lambda: self._renew(claim),
-            give_back=lambda reason: self._give_back(claim, reason),
-        )
-
-    async def _claim(self, job: IngestPart) -> PartClaim | Refusal:
-        means = self._means
-        async with means.database.tenant(job.tenant_id) as connection:
-            return await parts.claim_part(
-                connection,
-                job,
-                means.clock(),
-                means.limits.lease,
-                max_attempts=means.limits.max_attempts,
-            )
+        return await under_lease(self._means, part_lease, job, self._carry_out)
 
     async def _carry_out(self, claim: PartClaim) -> PartOutcome:
         plan = claim.plan
@@ -81,47 +56,26 @@ class PartIngestion:
         async with means.reading.fetched(claim.object_key, part) as path:
             source = SourceFile(tenant_id=tenant_id, file_id=claim.job.file_id, filename=claim.filename)
             document = await means.reading.document(path, plan, part, source)
-        chunks = await asyncio.to_thread(chunk, document, max_tokens=claim.chunk_tokens)
         key = part_text_key(tenant_id, claim.job.file_id, claim.content_sha256, claim.job.part)
-        await means.objects.put(key, document.text.encode(), "text/markdown; charset=utf-8")
-        texts = [piece.indexed_text for piece in chunks]
-        embedded = await means.embedding.embed(tenant_id, claim.embedding_model, claim.dimensions, texts)
+        made = await make(means, claim, document, key)
         outcome: PartOutcome = "part_completed"
         async with means.database.tenant(tenant_id) as connection:
             written = await write_part(
                 connection,
                 claim.place,
-                chunks,
-                embedded.vectors,
+                made.chunks,
+                made.vectors,
                 embedding_model=claim.embedding_model,
             )
             part_of_file = WrittenPart(written, len(document.text), document.scanned_pages)
-            if await parts.complete_part(connection, claim, part_of_file, means.clock()):
-                outcome = "completed" if await parts.publish(connection, claim, means.clock()) else "failed"
-        means.count("ChunksWritten", len(chunks))
-        means.count("VectorsReused", embedded.reused)
+            if await complete_part(connection, claim, part_of_file, means.clock()):
+                outcome = "completed" if await publish(connection, claim, means.clock()) else "failed"
+        made.count(means)
         return outcome
 
     async def _fail(self, claim: PartClaim, error: UnreadableDocumentError, count: int) -> Literal["failed"]:
         message = f"In part {claim.job.part + 1} of {count}: {error.message}"
         failure = Failure(code=error.code, message=message, content_sha256=claim.content_sha256)
         async with self._means.database.tenant(claim.job.tenant_id) as connection:
-            await parts.fail(connection, claim.job, failure)
+            await fail(connection, staged(claim.job), failure)
         return "failed"
-
-    async def _give_back(self, claim: PartClaim, reason: str) -> Literal["again", "failed"]:
-        means = self._means
-        try:
-            async with means.database.tenant(claim.job.tenant_id) as connection:
-                return await parts.give_back_part(
-                    connection, claim, reason, means.clock(), max_attempts=means.limits.max_attempts
-                )
-        except (WeirError, LeaseLostError):
-            # The lease ends by itself, or has been ended, and the message comes back.
-            means.log.warning("lease not given back", exc_info=True, extra=claim.job.model_dump())
-            return "again"
-
-    async def _renew(self, claim: PartClaim) -> bool:
-        means = self._means
-        async with means.database.tenant(claim.job.tenant_id) as connection:
-            return await parts.renew_part(connection, claim, means.clock(), means.limits.lease)

@@ -10,8 +10,8 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from shared.documents.parts import Plan
-from shared.knowledge import jobs
 from shared.knowledge.index import stage_version
+from shared.knowledge.job_lease import release
 from shared.knowledge.jobs import Claim
 from shared.knowledge.messages import IngestFile, IngestPart
 from shared.postgres.database import Connection
@@ -33,7 +33,7 @@ async def begin(
         LeaseLostError: The job is not the worker's any more.
     """
     version = await stage_version(connection, **held.job.model_dump())
-    await jobs.release(connection, held)
+    await release(connection, held)
     await connection.execute(
         """
         INSERT INTO ingestion_plans (tenant_id, vector_store_id, file_id, version, plan, object_etag,

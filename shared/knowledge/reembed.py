@@ -4,11 +4,18 @@ import asyncio
 from typing import Literal
 
 from shared.errors import WeirError
-from shared.knowledge import model_change
+from shared.knowledge.change_lease import (
+    ChangeClaim,
+    ChangeRefusal,
+    claim_change,
+    put_back,
+    renew_change,
+)
 from shared.knowledge.lease import renewed
 from shared.knowledge.means import JobBusyError, Means, reason_of
 from shared.knowledge.messages import ReembedStore
-from shared.knowledge.model_change import ChangeClaim, ChangeRefusal
+from shared.knowledge.model_change import switch
+from shared.knowledge.next_space import add_vectors, unembedded
 
 # `going_on`: a message for the rest is in the queue.
 ChangeOutcome = Literal["switched", "going_on"] | ChangeRefusal
@@ -28,7 +35,7 @@ class Reembedding:
         """
         means = self._means
         async with means.database.tenant(job.tenant_id) as connection:
-            claim = await model_change.claim_change(
+            claim = await claim_change(
                 connection,
                 job,
                 means.clock(),
@@ -52,16 +59,16 @@ class Reembedding:
     async def _carry_out(self, claim: ChangeClaim) -> ChangeOutcome:
         means, tenant_id, limit = self._means, claim.job.tenant_id, self._means.limits.reembedded_chunks
         async with means.database.tenant(tenant_id) as connection:
-            chunks = await model_change.unembedded(connection, claim, limit)
+            chunks = await unembedded(connection, claim, limit)
         texts = [chunk.text for chunk in chunks]
         embedded = await means.embedding.embed(tenant_id, claim.model, claim.dimensions, texts)
         async with means.database.tenant(tenant_id) as connection:
-            if not await model_change.add_vectors(connection, claim, chunks, embedded.vectors):
+            if not await add_vectors(connection, claim, chunks, embedded.vectors):
                 return "gone"
         means.count("VectorsReused", embedded.reused)
         if len(chunks) < limit:
             async with means.database.tenant(tenant_id) as connection:
-                if await model_change.switch(connection, claim):
+                if await switch(connection, claim):
                     return "switched"
         # To the end, and then from the beginning for what came in behind us.
         last = chunks[-1] if len(chunks) == limit else None
@@ -73,7 +80,7 @@ class Reembedding:
         means = self._means
         try:
             async with means.database.tenant(claim.job.tenant_id) as connection:
-                await model_change.put_back(connection, claim, reason, max_attempts=means.limits.max_attempts)
+                await put_back(connection, claim, reason, max_attempts=means.limits.max_attempts)
         except WeirError:
             # The lease ends by itself, and the message comes back.
             means.log.warning("lease not given back", exc_info=True, extra=claim.job.model_dump())
@@ -81,4 +88,4 @@ class Reembedding:
     async def _renew(self, claim: ChangeClaim) -> bool:
         means = self._means
         async with means.database.tenant(claim.job.tenant_id) as connection:
-            return await model_change.renew_change(connection, claim, means.clock(), means.limits.lease)
+            return await renew_change(connection, claim, means.clock(), means.limits.lease)

@@ -1,11 +1,11 @@
-"""Limits as columns of `api_keys` and `tenants`."""
+"""Limits and cache policies as columns of `api_keys` and `tenants`."""
 
 from typing import Any
 
 from psycopg import sql
 from psycopg.rows import DictRow
 
-from shared.limits.limits import Limits
+from shared.limits.limits import CachePolicy, Limits
 
 # In the order of `limit_values`.
 LIMIT_COLUMNS = sql.SQL(
@@ -34,3 +34,8 @@ def limit_values(limits: Limits) -> tuple[Any, ...]:
         limits.budget_per_day,
         limits.budget_per_month,
     )
+
+
+def cache_in(row: DictRow) -> CachePolicy:
+    """The cache policy in a row of keys."""
+    return CachePolicy(mode=row["cache_mode"], ttl_seconds=row["cache_ttl_seconds"])

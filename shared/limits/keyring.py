@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import AuthenticationError, UnavailableError
-from shared.limits.keys import Caller, find_caller, key_hash
+from shared.limits.caller import Caller, find_caller, key_hash
 from shared.limits.outage import Outage
 from shared.postgres.database import Database
 from shared.valkey.client import Valkey

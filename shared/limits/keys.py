@@ -1,21 +1,18 @@
-"""API keys: who calls, and what the key may do. A key is stored as its SHA-256 and shown once."""
+"""API keys as a tenant's admins see them. A key is stored as its SHA-256 and shown once."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import sql
 from psycopg.rows import DictRow
-from pydantic import BaseModel, ConfigDict
 
 from shared.errors import ConflictError, NotFoundError
-from shared.limits.columns import LIMIT_COLUMNS, limit_values, limits_in
+from shared.limits.caller import Role, key_hash
+from shared.limits.columns import LIMIT_COLUMNS, cache_in, limit_values, limits_in
 from shared.limits.limits import ANY_CACHE, UNLIMITED, CachePolicy, Limits
 from shared.postgres.database import Connection
-
-Role = Literal["admin", "member"]
 
 _PREFIX = "sk-weir-"
 _COLUMNS = {
@@ -40,29 +37,6 @@ _ROTATE = sql.SQL("""
     WHERE key_id = %s AND revoked_at IS NULL
     RETURNING {rest}, {settings}
 """).format(**_COLUMNS)
-
-
-class Caller(BaseModel):
-    """A tenant's key as every request carries it. `models` of `None` allows all."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tenant_id: str
-    key_id: str
-    role: Role
-    models: frozenset[str] | None = None
-    limits: Limits = UNLIMITED
-    tenant_limits: Limits = UNLIMITED
-    cache: CachePolicy = ANY_CACHE
-    expires_at: datetime | None = None
-
-    def may_use(self, model: str) -> bool:
-        """Whether the key allows this model."""
-        return self.models is None or model in self.models
-
-    def valid_at(self, now: datetime) -> bool:
-        """Whether the key has not expired."""
-        return self.expires_at is None or now < self.expires_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +81,6 @@ class IssuedKey:
 
     record: KeyRecord
     plaintext: str
-
-
-def key_hash(plaintext: str) -> bytes:
-    """SHA-256 of a key: what is stored and looked up. Keys are random, so no salt or stretching is needed."""
-    return hashlib.sha256(plaintext.encode()).digest()
 
 
 async def create_tenant(connection: Connection, tenant_id: str, name: str) -> None:
@@ -209,24 +178,6 @@ async def revoke_key(connection: Connection, key_id: str, now: datetime) -> byte
     return bytes(_found(await cursor.fetchone(), key_id)["key_hash"])
 
 
-async def find_caller(connection: Connection, hashed: bytes) -> Caller | None:
-    """The caller behind a key's hash, or `None` when it is unknown or revoked. Needs no tenant."""
-    cursor = await connection.execute("SELECT * FROM find_caller(%s)", (hashed,))
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    return Caller(
-        tenant_id=row["tenant_id"],
-        key_id=row["key_id"],
-        role=row["role"],
-        models=None if row["models"] is None else frozenset(row["models"]),
-        limits=limits_in(row),
-        tenant_limits=limits_in(row, "tenant_"),
-        cache=_cache(row),
-        expires_at=row["expires_at"],
-    )
-
-
 async def _one(connection: Connection, statement: sql.Composed, *values: Any) -> DictRow | None:
     return await (await connection.execute(statement, values)).fetchone()
 
@@ -260,10 +211,6 @@ def _values(settings: KeySettings) -> tuple[Any, ...]:
     )
 
 
-def _cache(row: DictRow) -> CachePolicy:
-    return CachePolicy(mode=row["cache_mode"], ttl_seconds=row["cache_ttl_seconds"])
-
-
 def _record(row: DictRow) -> KeyRecord:
     return KeyRecord(
         key_id=row["key_id"],
@@ -273,7 +220,7 @@ def _record(row: DictRow) -> KeyRecord:
             name=row["name"],
             models=None if row["models"] is None else tuple(row["models"]),
             limits=limits_in(row),
-            cache=_cache(row),
+            cache=cache_in(row),
             expires_at=row["expires_at"],
         ),
         created_at=row["created_at"],

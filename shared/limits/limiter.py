@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from redis.asyncio import Redis
 
 from shared.errors import UnavailableError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import NOTHING, Demand, Limits
 from shared.limits.outage import Outage
 from shared.limits.periods import Period, periods_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.limits.allowance import UNMETERED, Allowance, Left, tightest
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import Demand, Limits, Meter
 from shared.limits.periods import periods_of
 from shared.limits.refusals import Refusal

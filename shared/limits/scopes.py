@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import Limits
 from shared.limits.periods import Period
 

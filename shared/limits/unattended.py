@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from shared.errors import NotFoundError
-from shared.limits.keys import Caller, find_caller, hashes_of
+from shared.limits.caller import Caller, find_caller
+from shared.limits.keys import hashes_of
 from shared.limits.limits import Limits
 from shared.postgres.database import Database
 

@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Mapping
 
-from shared.providers.catalog import Catalog, CatalogError, ChatModel, Deployment
+from shared.providers.catalog import Catalog, CatalogError, Deployment
+from shared.providers.model_rows import ChatModel
 
 Deployments = Mapping[str, tuple[Deployment, ...]]
 

@@ -1,6 +1,5 @@
 """Asks a chat model one thing for Weir's own ends, and bills it."""
 
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,10 +7,11 @@ from typing import Any
 
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.limiter import Limiter
-from shared.providers.catalog import ChatModel, Models
+from shared.providers.catalog import Models
+from shared.providers.model_rows import ChatModel
 from shared.providers.tokens import TokenUsage, estimate_tokens
-from shared.routing.answers import Buffered
-from shared.routing.payer import AsideCall, Payer, Till
+from shared.routing.aside import Aside
+from shared.routing.payer import Payer, Till
 from shared.routing.route import Route
 from shared.routing.router import Router
 
@@ -37,12 +37,8 @@ class RoutedModel:
         limiter: Counts the cost against the budgets of the payer's `caller`.
         """
         self._models = models
-        self._router = router
-        self._till = Till(outbox, limiter)
-        self._payer = payer
-        self._clock = clock
+        self._aside = Aside(router, Till(outbox, limiter), payer, clock, seconds)
         self._model = model
-        self._seconds = seconds
 
     async def ask(
         self,
@@ -64,10 +60,9 @@ class RoutedModel:
             NotFoundError: No chat model has this name.
             UpstreamFailure: No deployment answered.
         """
-        started, begun = self._clock(), time.monotonic()
         messages = [{"role": "system", "content": instructions}, {"role": "user", "content": text}]
         route = Route.of(self._models.chat(self._model))
-        answer = await self._router.send(
+        answer = await self._aside.ask(
             route,
             "/chat/completions",
             {
@@ -76,29 +71,17 @@ class RoutedModel:
                 "temperature": 0,
                 **(_response_format(route, form) if form else {}),
             },
-            tenant_id=self._payer.tenant_id,
-            deadline=begun + self._seconds,
         )
-        said = str(answer.answer["choices"][0]["message"].get("content") or "")
-        duration = int((time.monotonic() - begun) * 1000)
-        request_id = request_id or f"ask_{uuid.uuid4().hex}"
-        await self._bill(request_id, answer, f"{instructions}{text}", said, started, duration)
+        said = str(answer.body["choices"][0]["message"].get("content") or "")
+        reported = answer.usage.total > 0
+        estimate = TokenUsage(estimate_tokens(f"{instructions}{text}"), 0, estimate_tokens(said))
+        await self._aside.pay(
+            request_id or f"ask_{uuid.uuid4().hex}",
+            answer,
+            answer.usage if reported else estimate,
+            estimated=not reported,
+        )
         return said
-
-    async def _bill(
-        self, request_id: str, answer: Buffered, asked: str, said: str, started: datetime, duration_ms: int
-    ) -> None:
-        reported = TokenUsage.from_body(answer.answer.get("usage") or {})
-        usage = reported if reported.total else TokenUsage(estimate_tokens(asked), 0, estimate_tokens(said))
-        call = AsideCall(
-            request_id=request_id,
-            deployment=answer.deployment,
-            usage=usage,
-            estimated=usage is not reported,
-            started=started,
-            duration_ms=duration_ms,
-        )
-        await self._till.pay(self._payer, call)
 
 
 def _response_format(route: Route, form: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Embeds texts at whichever deployment serves the model, and bills them."""
 
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.limiter import Limiter
-from shared.providers.catalog import Deployment, EmbeddingModel, Models
+from shared.providers.catalog import Deployment, Models
 from shared.providers.failures import UpstreamFailure
+from shared.providers.model_rows import EmbeddingModel
 from shared.providers.tokens import TokenUsage, estimate_tokens
-from shared.routing.answers import Buffered
-from shared.routing.payer import AsideCall, Payer, Till
+from shared.routing.aside import Answered, Aside
+from shared.routing.payer import Payer, Till
 from shared.routing.route import Route
 from shared.routing.router import Router
 
@@ -35,11 +35,13 @@ class RoutedEmbedder:
         seconds: How long one call may take; `None`: as long as any request.
         """
         self._models = models
-        self._router = router
-        self._till = Till(outbox, limiter)
-        self._payer = payer
-        self._clock = clock
-        self._seconds = router.patience.request_seconds if seconds is None else seconds
+        self._aside = Aside(
+            router,
+            Till(outbox, limiter),
+            payer,
+            clock,
+            router.patience.request_seconds if seconds is None else seconds,
+        )
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, in order, in as many calls as the model's batch size asks for.
@@ -58,37 +60,20 @@ class RoutedEmbedder:
     async def _embed_batch(
         self, deployments: Sequence[Deployment], texts: Sequence[str]
     ) -> list[list[float]]:
-        started, begun = self._clock(), time.monotonic()
         body = {"input": list(texts), "encoding_format": "float"}
-        answer = await self._router.send(
-            Route.of(deployments),
-            "/embeddings",
-            body,
-            tenant_id=self._payer.tenant_id,
-            deadline=begun + self._seconds,
-        )
+        answer = await self._aside.ask(Route.of(deployments), "/embeddings", body)
         vectors = _vectors(answer, len(texts))
-        duration = int((time.monotonic() - begun) * 1000)
-        await self._bill(answer, texts, started, duration)
+        reported = answer.usage.prompt
+        await self._aside.pay(
+            f"emb_{uuid.uuid4().hex}",
+            answer,
+            TokenUsage(prompt=reported or sum(map(estimate_tokens, texts))),
+            estimated=not reported,
+        )
         return vectors
 
-    async def _bill(
-        self, answer: Buffered, texts: Sequence[str], started: datetime, duration_ms: int
-    ) -> None:
-        reported = TokenUsage.from_body(answer.answer.get("usage") or {})
-        tokens = reported.prompt or sum(estimate_tokens(text) for text in texts)
-        call = AsideCall(
-            request_id=f"emb_{uuid.uuid4().hex}",
-            deployment=answer.deployment,
-            usage=TokenUsage(prompt=tokens),
-            estimated=not reported.prompt,
-            started=started,
-            duration_ms=duration_ms,
-        )
-        await self._till.pay(self._payer, call)
 
-
-def _vectors(answer: Buffered, count: int) -> list[list[float]]:
+def _vectors(answer: Answered, count: int) -> list[list[float]]:
     """The vectors of an answer, in the order of their texts.
 
     Raises:
@@ -97,7 +82,7 @@ def _vectors(answer: Buffered, count: int) -> list[list[float]]:
     model = answer.deployment.model
     assert isinstance(model, EmbeddingModel)  # noqa: S101 - `Models.embedding` gave it
     try:
-        items = sorted(answer.answer["data"], key=lambda item: int(item["index"]))
+        items = sorted(answer.body["data"], key=lambda item: int(item["index"]))
         vectors = [item["embedding"] for item in items]
         whole = len(vectors) == count and all(len(vector) == model.dimensions for vector in vectors)
     except (KeyError, TypeError, ValueError):

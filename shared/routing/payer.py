@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.ledger.outbox import UsageOutbox
 from shared.ledger.prices import cost_microdollars
 from shared.ledger.usage import UsageRecord
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.providers.catalog import Deployment
 from shared.providers.tokens import TokenUsage

@@ -1,18 +1,18 @@
 """Asks a `/rerank` endpoint how relevant texts are to a query, and bills it."""
 
 import math
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.limiter import Limiter
-from shared.providers.catalog import Models, RerankModel
+from shared.providers.catalog import Models
 from shared.providers.failures import UpstreamFailure
+from shared.providers.model_rows import RerankModel
 from shared.providers.tokens import TokenUsage, estimate_tokens
-from shared.routing.answers import Buffered
-from shared.routing.payer import AsideCall, Payer, Till
+from shared.routing.aside import Aside
+from shared.routing.payer import Payer, Till
 from shared.routing.route import Route
 from shared.routing.router import Router
 
@@ -41,11 +41,7 @@ class RoutedReranker:
             NotFoundError: No rerank model has this name.
         """
         self._route = Route.of(models.rerank(model))
-        self._router = router
-        self._till = Till(outbox, limiter)
-        self._payer = payer
-        self._clock = clock
-        self._seconds = seconds
+        self._aside = Aside(router, Till(outbox, limiter), payer, clock, seconds)
 
     async def relevance(self, query: str, texts: Sequence[str]) -> list[float]:
         """How relevant each text is, in order, 0 to 1.
@@ -53,38 +49,23 @@ class RoutedReranker:
         Raises:
             UpstreamFailure: No deployment answered, or not with a number for each text.
         """
-        started, begun = self._clock(), time.monotonic()
         row = self._route.deployments[0].model
         assert isinstance(row, RerankModel)  # noqa: S101 - `Models.rerank` gave it
         documents = [text[: row.document_characters] for text in texts]
-        answer = await self._router.send(
-            self._route,
-            "/rerank",
-            {"query": query, "documents": documents, "top_n": len(documents)},
-            tenant_id=self._payer.tenant_id,
-            deadline=begun + self._seconds,
+        body = {"query": query, "documents": documents, "top_n": len(documents)}
+        answer = await self._aside.ask(self._route, "/rerank", body)
+        reported = _tokens(answer.body)
+        await self._aside.pay(
+            f"rerank_{uuid.uuid4().hex}",
+            answer,
+            TokenUsage(prompt=reported or sum(map(estimate_tokens, [query, *documents]))),
+            estimated=not reported,
         )
-        duration = int((time.monotonic() - begun) * 1000)
-        await self._bill(answer, [query, *documents], started, duration)
-        scores = _scores(answer.answer["results"], len(documents))
+        scores = _scores(answer.body["results"], len(documents))
         if scores is None:
             provider = answer.deployment.provider.name
             raise UpstreamFailure("broken", provider, f"{len(documents)} scores expected")
         return _from_0_to_1(scores)
-
-    async def _bill(
-        self, answer: Buffered, texts: Sequence[str], started: datetime, duration_ms: int
-    ) -> None:
-        reported = _tokens(answer.answer)
-        call = AsideCall(
-            request_id=f"rerank_{uuid.uuid4().hex}",
-            deployment=answer.deployment,
-            usage=TokenUsage(prompt=reported or sum(map(estimate_tokens, texts))),
-            estimated=not reported,
-            started=started,
-            duration_ms=duration_ms,
-        )
-        await self._till.pay(self._payer, call)
 
 
 def _tokens(answer: Mapping[str, object]) -> int:

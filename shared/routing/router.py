@@ -7,11 +7,12 @@ from random import Random
 from typing import Any
 
 from shared.providers.answers import read_answer
-from shared.providers.catalog import ChatModel, Deployment
+from shared.providers.catalog import Deployment
 from shared.providers.dialect import encode_body
 from shared.providers.failures import UpstreamFailure
 from shared.providers.json_mode import is_json_asked
 from shared.providers.load import Credentials
+from shared.providers.model_rows import ChatModel
 from shared.providers.tokens import TokenUsage
 from shared.routing.answers import Buffered, Streaming
 from shared.routing.board import HealthBoard

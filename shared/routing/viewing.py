@@ -1,18 +1,18 @@
 """Shows a picture to a chat model with vision, and bills it."""
 
 import base64
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from shared.ledger.outbox import UsageOutbox
-from shared.providers.catalog import CatalogError, ChatModel, Models
+from shared.providers.catalog import CatalogError, Models
 from shared.providers.failures import UpstreamFailure
+from shared.providers.model_rows import ChatModel
 from shared.providers.tokens import TokenUsage, estimate_tokens
-from shared.routing.answers import Buffered
-from shared.routing.payer import AsideCall, Payer, Till
+from shared.routing.aside import Aside
+from shared.routing.payer import Payer, Till
 from shared.routing.route import Route, chat_route
 from shared.routing.router import Router
 
@@ -56,11 +56,7 @@ class RoutedViewer:
         seconds: How long a call may take.
         """
         self._route = route
-        self._router = router
-        self._till = Till(outbox, None)
-        self._payer = payer
-        self._clock = clock
-        self._seconds = seconds
+        self._aside = Aside(router, Till(outbox, None), payer, clock, seconds)
 
     async def look(self, instructions: str, picture: bytes, media_type: str, *, max_tokens: int) -> str:
         """What the model says of a picture, in up to `max_tokens`; an answer cut off there ends in `[...]`.
@@ -68,8 +64,7 @@ class RoutedViewer:
         Raises:
             UpstreamFailure: No deployment answered; `refused`: the model would not, or cannot read it.
         """
-        started, begun = self._clock(), time.monotonic()
-        answer = await self._router.send(
+        answer = await self._aside.ask(
             self._route,
             "/chat/completions",
             {
@@ -77,31 +72,21 @@ class RoutedViewer:
                 "max_tokens": max_tokens,
                 "temperature": 0,
             },
-            tenant_id=self._payer.tenant_id,
-            deadline=begun + self._seconds,
         )
-        choice: Mapping[str, Any] = answer.answer["choices"][0]
+        choice: Mapping[str, Any] = answer.body["choices"][0]
         said = str(choice["message"].get("content") or "")
         estimate = TokenUsage(estimate_tokens(instructions) + _PICTURE_TOKENS, 0, estimate_tokens(said))
-        await self._bill(answer, estimate, started, int((time.monotonic() - begun) * 1000))
+        reported = answer.usage.total > 0
+        await self._aside.pay(
+            f"view_{uuid.uuid4().hex}",
+            answer,
+            answer.usage if reported else estimate,
+            estimated=not reported,
+        )
         if choice["message"].get("refusal") or choice.get("finish_reason") == "content_filter":
             provider = answer.deployment.provider.name
             raise UpstreamFailure("refused", provider, "the model would not describe the picture")
         return said + (_CUT_OFF if choice.get("finish_reason") == "length" else "")
-
-    async def _bill(
-        self, answer: Buffered, estimate: TokenUsage, started: datetime, duration_ms: int
-    ) -> None:
-        reported = TokenUsage.from_body(answer.answer.get("usage") or {})
-        call = AsideCall(
-            request_id=f"view_{uuid.uuid4().hex}",
-            deployment=answer.deployment,
-            usage=reported if reported.total else estimate,
-            estimated=not reported.total,
-            started=started,
-            duration_ms=duration_ms,
-        )
-        await self._till.pay(self._payer, call)
 
 
 def _content(instructions: str, picture: bytes, media_type: str) -> list[dict[str, Any]]:

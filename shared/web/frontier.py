@@ -1,13 +1,11 @@
-"""The pages of a scrape as work: claimed, passed on, finished.
+"""The pages of a scrape as work: given back, passed on, finished, once claimed (`claiming`).
 
 Each function runs in a transaction of the tenant. A page is worked on by one claim at a time and ends once,
 whatever is delivered twice or dies on the way. What changes the set of pages first locks the row of the
 scrape, so the limits and the end of a scrape are exact; that lock always comes before those of pages.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
 
 from psycopg.types.json import Jsonb
 
@@ -17,72 +15,14 @@ from shared.web.messages import FetchPage, ScrapeMessage
 from shared.web.scrape_end import close_if_done, count_work, report_if_due
 from shared.web.scrape_models import (
     NOTHING_FOUND,
-    CrawlRules,
     Findings,
-    PageBusy,
     PageClaim,
-    PageElsewhere,
     PageOutcome,
     Stage,
 )
 from shared.web.simhash import NEAR_DUPLICATE_BITS
 
 _ENDED_EARLY = "The scrape ended before."
-
-# The stages that each function does.
-SCRAPING: tuple[Stage, ...] = ("fetch", "rendered")
-RENDERING: tuple[Stage, ...] = ("render",)
-
-
-async def claim_page(
-    connection: Connection, message: FetchPage, lease: timedelta, *, stages: Collection[Stage] = SCRAPING
-) -> PageClaim | PageBusy | PageElsewhere | None:
-    """Take a page that is queued, or whose worker let its lease run out; `None` if it has ended.
-
-    Args:
-        stages: What the caller can do; a page that waits for something else is `PageElsewhere`.
-    """
-    await connection.execute(
-        """
-        UPDATE scrapes SET status = 'running', updated_at = now()
-        WHERE scrape_id = %s AND status = 'queued'
-        """,
-        (message.scrape_id,),
-    )
-    cursor = await connection.execute(
-        """
-        UPDATE scrape_pages p
-        SET status = 'running', attempts = p.attempts + 1, lease_until = now() + %(lease)s, updated_at = now()
-        FROM scrapes s
-        WHERE p.scrape_id = %(scrape_id)s AND p.url = %(url)s AND p.stage = ANY (%(stages)s)
-          AND s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id AND s.status = 'running'
-          AND (p.status = 'queued' OR (p.status = 'running' AND p.lease_until <= now()))
-        RETURNING p.kind, p.stage, p.site, p.depth, p.attempts, p.records,
-                  s.vector_store_id, s.depth_limit, s.rules
-        """,
-        {
-            "scrape_id": message.scrape_id,
-            "url": message.url,
-            "lease": lease,
-            "stages": list(stages),
-        },
-    )
-    if (row := await cursor.fetchone()) is None:
-        return await _why_not(connection, message, stages)
-    return PageClaim(
-        tenant_id=message.tenant_id,
-        scrape_id=message.scrape_id,
-        url=message.url,
-        kind=row["kind"],
-        stage=row["stage"],
-        site=row["site"],
-        depth=row["depth"],
-        attempts=row["attempts"],
-        vector_store_id=row["vector_store_id"],
-        follows_links=row["kind"] == "sitemap" or row["depth"] < row["depth_limit"],
-        rules=CrawlRules.model_validate(row["rules"]),
-        records=None if row["records"] is None else tuple(row["records"]),
-    )
 
 
 async def release_page(connection: Connection, claim: PageClaim, *, counted: bool) -> None:
@@ -228,23 +168,3 @@ async def _lock(connection: Connection, scrape_id: str) -> _Locked:
     )
     row = await cursor.fetchone()
     return _Locked(False, 0) if row is None else _Locked(row["status"] == "running", row["room"])
-
-
-async def _why_not(
-    connection: Connection, message: FetchPage, stages: Collection[Stage]
-) -> PageBusy | PageElsewhere | None:
-    cursor = await connection.execute(
-        """
-        SELECT p.status, p.stage, extract(epoch FROM p.lease_until - now())::float8 AS seconds
-        FROM scrape_pages p
-        JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
-        WHERE p.scrape_id = %s AND p.url = %s AND p.status IN ('queued', 'running') AND s.status = 'running'
-        """,
-        (message.scrape_id, message.url),
-    )
-    if (row := await cursor.fetchone()) is None:
-        return None
-    if row["stage"] not in stages:
-        return PageElsewhere(row["stage"])
-    # Between the two looks its worker may have put it back.
-    return PageBusy(max(0.0, row["seconds"] or 0.0))

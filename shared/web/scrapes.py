@@ -70,6 +70,11 @@ async def create_scrape(
             now,
         ),
     )
+    await _begin_with(connection, new, scrape_id, start_urls)
+    return await get_scrape(connection, scrape_id)
+
+
+async def _begin_with(connection: Connection, new: NewScrape, scrape_id: str, start_urls: list[str]) -> None:
     await connection.execute(
         """
         INSERT INTO scrape_pages (tenant_id, scrape_id, url, kind, depth, status)
@@ -85,7 +90,6 @@ async def create_scrape(
             "sitemaps": list(new.sitemaps),
         },
     )
-    return await get_scrape(connection, scrape_id)
 
 
 async def first_messages(connection: Connection, tenant_id: str, scrape_id: str) -> list[FetchPage]:

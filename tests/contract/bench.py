@@ -18,7 +18,7 @@ from shared.completion.request import ChatRequest, parse_request
 from shared.completion.services import Services
 from shared.ledger.outbox import UsageOutbox
 from shared.ledger.usage import UsageBatch, UsageRecord
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Catalog, Models

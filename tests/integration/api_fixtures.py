@@ -20,7 +20,8 @@ from api.settings import ApiSettings
 from local.components.storage import Deployment, QueueUrls
 from local.process import free_port
 from shared.aws.objects import Objects
-from shared.limits.keys import NewKey, Role, create_key, create_tenant
+from shared.limits.caller import Role
+from shared.limits.keys import NewKey, create_key, create_tenant
 from shared.telemetry import logger
 from tests.integration.api_stack import Api, Member, NewMember
 

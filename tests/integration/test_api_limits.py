@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import openai
 import pytest
 
-from shared.limits.keys import find_caller, key_hash
+from shared.limits.caller import find_caller, key_hash
 from shared.limits.limits import UNLIMITED, CachePolicy, Limits
 from tests.integration.api_stack import Api, Member, NewMember
 

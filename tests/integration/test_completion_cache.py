@@ -12,7 +12,7 @@ from shared.cache.flights import FlightKey, Flights, Follow, Hit, Lead
 from shared.completion.answer import Answer, BufferedAnswer, StreamedAnswer
 from shared.completion.assemble import Assembler
 from shared.completion.pipeline import complete
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.providers.reasoning_vault import ReasoningVault
 from shared.valkey.client import Valkey
 from tests.contract.bench import Bench

@@ -16,7 +16,7 @@ from shared.completion.pipeline import complete
 from shared.completion.resume import cancel, resume
 from shared.completion.services import Services
 from shared.errors import NotFoundError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.providers.catalog import Catalog, Models
 from shared.valkey.client import Valkey
 from tests.contract.bench import CATALOG, Bench

@@ -23,7 +23,7 @@ from shared.completion.services import Services
 from shared.ledger.records import record_usage
 from shared.ledger.report import usage_by_day
 from shared.ledger.usage import UsageRecord
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.limits.limits import CachePolicy, Limits
 from shared.limits.periods import periods_of

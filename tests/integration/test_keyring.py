@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import AuthenticationError, UnavailableError
+from shared.limits.caller import key_hash
 from shared.limits.keyring import STALE_TTL, KeyRing
 from shared.limits.keys import (
     IssuedKey,
@@ -15,7 +16,6 @@ from shared.limits.keys import (
     NewKey,
     create_key,
     hashes_of,
-    key_hash,
     revoke_key,
     rotate_key,
     update_key,

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.knowledge import jobs
+from shared.knowledge import job_lease
 from shared.knowledge.index import Written
+from shared.knowledge.job_end import complete, fail
 from shared.knowledge.jobs import Claim, Failure, LeaseLostError, Refusal
 from shared.knowledge.messages import IngestFile
 from shared.postgres.database import Database
@@ -31,7 +32,7 @@ async def job(world: World) -> IngestFile:
 async def claim(world: World, job: IngestFile, *, after: float = 0, attempts: int = 3) -> Claim | Refusal:
     async with world.database.tenant(job.tenant_id) as connection:
         now = NOW + timedelta(seconds=after)
-        return await jobs.claim(connection, job, now, LEASE, max_attempts=attempts)
+        return await job_lease.claim(connection, job, now, LEASE, max_attempts=attempts)
 
 
 async def held(world: World, job: IngestFile, *, after: float = 0) -> Claim:
@@ -56,29 +57,29 @@ async def test_a_lease_ends_unless_it_is_renewed(world: World, job: IngestFile) 
     first = await held(world, job)
     assert await claim(world, job, after=59) == "busy"
     async with world.database.tenant(job.tenant_id) as connection:
-        assert await jobs.renew(connection, first, NOW + timedelta(seconds=50), LEASE)
+        assert await job_lease.renew(connection, first, NOW + timedelta(seconds=50), LEASE)
     assert await claim(world, job, after=100) == "busy"
     second = await held(world, job, after=111)
     assert second.attempt == 2
     async with world.database.tenant(job.tenant_id) as connection:
-        assert not await jobs.renew(connection, first, NOW, LEASE)
-        assert not await jobs.holds(connection, first)
-        assert await jobs.holds(connection, second)
+        assert not await job_lease.renew(connection, first, NOW, LEASE)
+        assert not await job_lease.holds(connection, first)
+        assert await job_lease.holds(connection, second)
 
 
 async def test_a_result_is_taken_from_the_holder_alone(world: World, job: IngestFile) -> None:
     late = await held(world, job)
     holder = await held(world, job, after=61)
     for attempt in (
-        lambda c: jobs.complete(c, late, Written(1, 1), "00", NOW),
-        lambda c: jobs.fail(c, late, Failure(code="invalid_file", message="x")),
-        lambda c: jobs.give_back(c, late, "x", NOW, max_attempts=3),
+        lambda c: complete(c, late.held, Written(1, 1), "00", NOW),
+        lambda c: fail(c, late.held, Failure(code="invalid_file", message="x")),
+        lambda c: job_lease.give_back(c, late, "x", NOW, max_attempts=3),
     ):
         with pytest.raises(LeaseLostError):
             async with world.database.tenant(job.tenant_id) as connection:
                 await attempt(connection)
     async with world.database.tenant(job.tenant_id) as connection:
-        await jobs.complete(connection, holder, Written(3, 99), "ab", NOW)
+        await complete(connection, holder.held, Written(3, 99), "ab", NOW)
     done = await row(world)
     assert (done["status"], done["chunk_count"], done["usage_bytes"]) == ("completed", 3, 99)
     assert (done["content_sha256"], done["lease_until"], done["error_code"]) == ("ab", None, None)
@@ -91,7 +92,9 @@ async def test_a_job_given_back_can_be_claimed_at_once_until_its_last_attempt(
     for expected in ("again", "again", "failed"):
         claimed = await held(world, job)
         async with world.database.tenant(job.tenant_id) as connection:
-            given = await jobs.give_back(connection, claimed, "The provider was gone.", NOW, max_attempts=3)
+            given = await job_lease.give_back(
+                connection, claimed, "The provider was gone.", NOW, max_attempts=3
+            )
         assert given == expected
     failed = await row(world)
     assert (failed["status"], failed["error_code"]) == ("failed", "server_error")
@@ -114,7 +117,7 @@ async def test_a_cancelled_or_removed_job_is_not_worked_on(world: World, job: In
     await world.rows("UPDATE vector_store_files SET status = 'cancelled' RETURNING 1")
     with pytest.raises(LeaseLostError):
         async with world.database.tenant(job.tenant_id) as connection:
-            await jobs.complete(connection, claimed, Written(1, 1), "00", NOW)
+            await complete(connection, claimed.held, Written(1, 1), "00", NOW)
     assert await claim(world, job) == "finished"
     await world.rows("DELETE FROM vector_store_files RETURNING 1")
     assert await claim(world, job) == "gone"
@@ -131,8 +134,8 @@ async def test_failing_removes_what_an_earlier_content_left(world: World, job: I
     await world.index(job.vector_store_id, job.file_id, "An earlier text.")
     claimed = await held(world, job)
     async with world.database.tenant(job.tenant_id) as connection:
-        await jobs.fail(
-            connection, claimed, Failure(code="invalid_file", message="Broken.", content_sha256="cd")
+        await fail(
+            connection, claimed.held, Failure(code="invalid_file", message="Broken.", content_sha256="cd")
         )
     assert await world.rows("SELECT * FROM chunks") == []
     assert await world.statistics(job.vector_store_id) == (0, 0, {})

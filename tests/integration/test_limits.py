@@ -11,7 +11,7 @@ import pytest
 from shared.errors import BudgetError, RateLimitError
 from shared.ledger.records import record_usage
 from shared.ledger.usage import UsageRecord
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.limits.limits import UNLIMITED, Demand, Limits
 from shared.limits.periods import periods_of

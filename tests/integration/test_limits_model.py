@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import RateLimitError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
 from shared.limits.limits import Demand, Limits
 from shared.limits.reservation import Reservation

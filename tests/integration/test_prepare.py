@@ -10,7 +10,7 @@ import pytest
 from infra.prepare import prepare
 from local.components.postgres import PostgresUrls
 from local.process import ROOT
-from shared.limits.keys import find_caller, key_hash
+from shared.limits.caller import find_caller, key_hash
 from shared.postgres.database import Database
 
 

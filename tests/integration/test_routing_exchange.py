@@ -6,8 +6,9 @@ import uuid
 import pytest
 
 from shared.ledger.prices import Price
-from shared.providers.catalog import ChatModel, Deployment, Provider
+from shared.providers.catalog import Deployment, Provider
 from shared.providers.failures import UpstreamFailure
+from shared.providers.model_rows import ChatModel
 from shared.routing.board import HealthBoard
 from shared.routing.budget import RetryBudget
 from shared.routing.choose import Choice

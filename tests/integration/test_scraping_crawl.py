@@ -13,7 +13,7 @@ from shared.aws.objects import Objects
 from shared.files.records import get_file
 from shared.knowledge.store_files import get_store_file
 from shared.knowledge.stores import delete_store
-from shared.web.frontier import claim_page
+from shared.web.claiming import claim_page
 from shared.web.scrape_models import PageCounts
 from shared.web.scrapes import cancel_scrape
 from tests.integration.scraping_crawler import EVENT, Crawler, Handle

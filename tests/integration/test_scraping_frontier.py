@@ -11,7 +11,8 @@ import pytest
 from shared.errors import NotFoundError
 from shared.postgres.database import Database
 from shared.postgres.pages import PageRequest
-from shared.web.frontier import claim_page, finish_page, pass_page, release_page, unsent
+from shared.web.claiming import claim_page
+from shared.web.frontier import finish_page, pass_page, release_page, unsent
 from shared.web.messages import FetchPage, ReportScrape
 from shared.web.reports import settle_report, take_report
 from shared.web.scrape_models import (

@@ -17,7 +17,8 @@ from local.components.cloud import Cloud
 from local.components.storage import Deployment, QueueUrls
 from local.process import Launcher
 from shared.aws.queues import Queue
-from shared.limits.keys import NewKey, create_key, key_hash
+from shared.limits.caller import key_hash
+from shared.limits.keys import NewKey, create_key
 from shared.postgres.database import Database
 from shared.valkey.client import Valkey
 from shared.websocket.tickets import Tickets

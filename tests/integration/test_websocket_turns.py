@@ -7,8 +7,9 @@ import orjson
 
 from connections.routes import Routes
 from shared.aws.queues import Queue
+from shared.limits.caller import key_hash
 from shared.limits.keyring import KeyRing
-from shared.limits.keys import NewKey, create_key, key_hash
+from shared.limits.keys import NewKey, create_key
 from shared.postgres.database import Database
 from shared.valkey.client import Valkey
 from shared.websocket.connections import Connection, Connections

@@ -26,7 +26,7 @@ from shared.files.models import NewFile, StoredFile
 from shared.files.records import create_file, get_file, list_files, mark_uploaded
 from shared.files.records import delete_file as delete_record
 from shared.knowledge.deletion import delete_file
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 
 router = APIRouter()
 

@@ -9,12 +9,9 @@ from api.caller import WithCaller, WithServices
 from api.record_model import with_record_model
 from api.schemas.fields import ScrapePath
 from api.schemas.paging import ListPage, shown
+from api.schemas.scrape_requests import CreateScrapeRequest, PageListQuery, RecordQuery, ScrapeListQuery
 from api.schemas.scrapes import (
-    CreateScrapeRequest,
     NewScrapeObject,
-    PageListQuery,
-    RecordQuery,
-    ScrapeListQuery,
     ScrapeObject,
     ScrapeWithPages,
     new_scrape_object,

@@ -16,7 +16,7 @@ from shared.knowledge.reranker import WatchedReranker
 from shared.knowledge.rewriting import rewritten
 from shared.knowledge.search import SearchQuery, search
 from shared.knowledge.stores import note_use
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import UNLIMITED, Demand
 from shared.providers.tokens import estimate_tokens
 

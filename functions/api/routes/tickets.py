@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request
 from api.caller import WithServices
 from api.schemas.tickets import TicketObject
 from shared.errors import NotFoundError
-from shared.limits.keys import key_hash
+from shared.limits.caller import key_hash
 from shared.websocket.tickets import LIFETIME_SECONDS
 
 router = APIRouter(prefix="/tickets")

@@ -12,7 +12,7 @@ from api.schemas.usage import UsageObject, UsageQuery, UsageRecordObject, usage_
 from shared.errors import InvalidRequestError
 from shared.ledger.records import find_usage
 from shared.ledger.report import usage_by_day
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 
 router = APIRouter()
 

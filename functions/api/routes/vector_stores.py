@@ -25,7 +25,7 @@ from shared.knowledge.model_change import begin_change
 from shared.knowledge.store_models import NewVectorStore, StoreSettings
 from shared.knowledge.stores import create_store, delete_store, get_store, list_stores, update_store
 from shared.knowledge.vectors import DIMENSIONS
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 
 router = APIRouter(prefix="/vector_stores")
 

@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from api.schemas.fields import Item, Name, RequestModel, Text
 from api.schemas.files import unix
 from api.schemas.limits import LimitFields, ShownLimits, shown_limits
-from shared.limits.keys import IssuedKey, KeyRecord, KeySettings, Role
+from shared.limits.caller import Role
+from shared.limits.keys import IssuedKey, KeyRecord, KeySettings
 from shared.limits.limits import CacheMode, CachePolicy
 
 _KeyName = Annotated[Name, Field(min_length=1)]

@@ -43,12 +43,20 @@ class FileListQuery(RequestModel):
         return PageRequest(limit=min(self.limit, _FILE_PAGE), order=self.order, after=self.after)
 
 
-class _ListQuery(RequestModel):
+class ListQuery(RequestModel):
+    """Which part of a list; each list says what its ids are."""
+
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     order: Order = "desc"
+    after: str | None = None
+
+    @property
+    def page_request(self) -> PageRequest:
+        """The part that is wanted."""
+        return PageRequest(limit=self.limit, order=self.order, after=self.after)
 
 
-class StoreListQuery(_ListQuery):
+class StoreListQuery(ListQuery):
     """Parameters of the list of vector stores; the bounds are OpenAI's."""
 
     after: VectorStoreId | None = None
@@ -60,7 +68,7 @@ class StoreListQuery(_ListQuery):
         return PageRequest(limit=self.limit, order=self.order, after=self.after, before=self.before)
 
 
-class StoreFileListQuery(_ListQuery):
+class StoreFileListQuery(ListQuery):
     """Parameters of the list of files in a vector store; the bounds are OpenAI's."""
 
     after: FileId | None = None

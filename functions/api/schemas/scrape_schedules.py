@@ -1,26 +1,17 @@
 """Schedules of scrapes as they are shown."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from api.schemas.fields import Item, RequestModel, ScheduleId
+from api.schemas.fields import Item, ScheduleId
 from api.schemas.files import unix
-from shared.postgres.pages import Order, PageRequest
+from api.schemas.paging import ListQuery
 from shared.web.schedules import Schedule
 
 
-class ScheduleListQuery(RequestModel):
+class ScheduleListQuery(ListQuery):
     """Parameters of the list of schedules."""
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    order: Order = "desc"
     after: ScheduleId | None = None
-
-    @property
-    def page_request(self) -> PageRequest:
-        """The part that is wanted."""
-        return PageRequest(limit=self.limit, order=self.order, after=self.after)
 
 
 class ScheduleObject(Item):

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from chat.incoming import caller_of, connections_of
 from shared.errors import NotFoundError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.providers.catalog import Catalog
 
 router = APIRouter()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.web.extraction.pieces import Piece
+from shared.web.extraction.piece import Piece
 from shared.web.extraction.place import KINDS, Place
 
 Numbers = NDArray[np.float64]

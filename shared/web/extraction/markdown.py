@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.web.extraction.inline import escape_lines
-from shared.web.extraction.pieces import Piece
+from shared.web.extraction.piece import Piece
 
 _TICKS: Final = re.compile("`{3,}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from shared.web.extraction.pieces import Piece
+from shared.web.extraction.piece import Piece
 from shared.web.extraction.words import words_of
 
 # Words in a row that tell one place of a text from another.

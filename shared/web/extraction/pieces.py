@@ -1,66 +1,24 @@
-"""A page as a row of pieces in reading order: headings, paragraphs, list items, tables, code."""
+"""Reads a page as a row of pieces in reading order: headings, paragraphs, list items, tables, code."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from lxml.html import HtmlElement
 
+from shared.web.extraction.code import code_text, language_of
+from shared.web.extraction.elements import BLOCKS, CODE, EMPHASIS, HEADINGS, NEVER, beside_text
 from shared.web.extraction.inline import Run
+from shared.web.extraction.piece import Piece, PieceKind
 from shared.web.extraction.place import Place
 from shared.web.extraction.tables import Cell, is_data_table, markdown_table, table_rows
 from shared.web.extraction.words import words_of
 
-PieceKind = Literal["heading", "paragraph", "item", "table", "code"]
-
-_HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
-_NEVER: Final = frozenset((
-    "script", "style", "template", "title", "svg", "canvas", "iframe", "object", "embed", "audio", "video",
-    "map", "select", "input", "textarea", "head", "datalist", "meta", "link",
-))  # fmt: skip
-_BLOCKS: Final = frozenset((
-    *_HEADINGS, "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details",
-    "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup",
-    "hr", "html", "legend", "li", "main", "menu", "nav", "noscript", "ol", "p", "pre", "search", "section",
-    "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
-))  # fmt: skip
-_CODE: Final = frozenset(("code", "kbd", "samp", "tt"))
-_EMPHASIS: Final = {"b": "**", "strong": "**", "i": "*", "em": "*"}
-_LANGUAGE: Final = re.compile(r"\b(?:language|lang|highlight-source|highlight|brush:)[-\s]*([\w+#]+)")
-# Line numbers beside code, and marks that sites put beside headings.
-_GUTTER: Final = frozenset((
-    "gutter", "headerlink", "line-numbers", "line-numbers-rows", "lineno", "linenos", "linenumber",
-    "linenumbers", "mw-editsection", "rouge-gutter",
-))  # fmt: skip
 # Deeper than this, a page is broken or hostile: the rest is taken as plain text, and Python's stack holds.
 _DEPTH_LIMIT: Final = 150
 # What lies beyond so many pieces is left out; the largest of real pages has a quarter.
 _PIECES_LIMIT: Final = 20_000
 # Forums show all posts to browsers without scripts; a shorter text only asks for them.
 _NO_SCRIPT: Final = 400
-
-
-@dataclass(slots=True, kw_only=True)
-class Piece:
-    """A piece of a page.
-
-    `text` is its words alone; `markdown` has links and images too, but not the marks of its kind: those
-    follow from `level` of a heading, `indent` (in characters) and `marker` of an item, and `language` of
-    code. An item without a marker goes on with the item before it.
-    """
-
-    kind: PieceKind
-    text: str
-    markdown: str
-    place: Place
-    words: tuple[str, ...]
-    link_words: int
-    level: int = 0
-    marker: str = ""
-    indent: int = 0
-    language: str = ""
-    quoted: bool = False
 
 
 def read_pieces(root: HtmlElement) -> list[Piece]:
@@ -128,9 +86,9 @@ class _Reader:
 
     def _walk(self, element: HtmlElement) -> None:
         tag = element.tag
-        if not isinstance(tag, str) or tag in _NEVER:
+        if not isinstance(tag, str) or tag in NEVER:
             return
-        if not _GUTTER.isdisjoint(element.get("class", "").split()):
+        if beside_text(element):
             return
         if len(self.pieces) >= _PIECES_LIMIT or (
             tag == "noscript" and len(element.text_content()) < _NO_SCRIPT
@@ -138,7 +96,7 @@ class _Reader:
             return
         if self._depth >= _DEPTH_LIMIT:
             self._run.write(" ".join(element.itertext()))
-        elif tag in _BLOCKS or "-" in tag:
+        elif tag in BLOCKS or "-" in tag:
             self._block(element, tag)
         else:
             self._inline(element, tag)
@@ -153,8 +111,8 @@ class _Reader:
         self._place = outer
 
     def _inside(self, element: HtmlElement, tag: str) -> None:
-        if tag in _HEADINGS:
-            self._head(element, _HEADINGS[tag])
+        if tag in HEADINGS:
+            self._head(element, HEADINGS[tag])
         elif tag == "pre":
             self._code(element)
         elif tag in ("ul", "ol", "menu"):
@@ -196,9 +154,9 @@ class _Reader:
         self._quotes -= 1
 
     def _code(self, element: HtmlElement) -> None:
-        code = "".join(_code_text(element)).expandtabs(4).strip("\n")
+        code = "".join(code_text(element)).expandtabs(4).strip("\n")
         if code.strip():
-            self._add("code", code, code, 0, _language(element))
+            self._add("code", code, code, 0, language_of(element))
 
     def _table(self, element: HtmlElement) -> None:
         for caption in element.findall("caption"):
@@ -229,10 +187,10 @@ class _Reader:
             self._image(element)
         elif tag == "a":
             self._link(element)
-        elif tag in _CODE:
+        elif tag in CODE:
             self._run.write_code("".join(element.itertext()))
-        elif tag in _EMPHASIS:
-            self._emphasis(element, _EMPHASIS[tag])
+        elif tag in EMPHASIS:
+            self._emphasis(element, EMPHASIS[tag])
         else:
             self.children(element)
 
@@ -270,22 +228,3 @@ def _joined(texts: Iterable[str]) -> str:
 def _start(element: HtmlElement) -> int:
     value = (element.get("start") or "1").strip()
     return max(int(value), 1) if value.isdecimal() and len(value) < 9 else 1
-
-
-def _code_text(element: HtmlElement) -> list[str]:
-    """The text of code without its line numbers."""
-    parts = ["\n" if element.tag == "br" else element.text or ""]
-    for child in element:
-        if isinstance(child.tag, str) and _GUTTER.isdisjoint(child.get("class", "").split()):
-            parts += _code_text(child)
-        parts.append(child.tail or "")
-    return parts
-
-
-def _language(element: HtmlElement) -> str:
-    parent = element.getparent()
-    for mark in (element, *element.iterchildren("code"), *([parent] if parent is not None else [])):
-        match = _LANGUAGE.search(mark.get("class", ""))
-        if match:
-            return match[1]
-    return ""

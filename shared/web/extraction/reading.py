@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.web.extraction.containers import Containers
-from shared.web.extraction.pieces import Piece
+from shared.web.extraction.piece import Piece
 
 Numbers = NDArray[np.float64]
 Column = tuple[str, Numbers]

@@ -11,7 +11,7 @@ from shared.completion.call import Call
 from shared.completion.demand import demand_of
 from shared.completion.request import ChatRequest, parse_request
 from shared.ledger.prices import cost_microdollars
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import Demand
 from shared.providers.catalog import Catalog, Deployment
 

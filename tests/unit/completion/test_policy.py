@@ -9,7 +9,7 @@ from shared.completion.call import Call
 from shared.completion.policy import Caching, caching_of
 from shared.completion.request import ChatRequest, parse_request
 from shared.errors import InvalidRequestError
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import ANY_CACHE, CachePolicy
 
 DEFAULT = Caching(mode="exact", ttl_seconds=60, error_bound=0.1)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.limits.keys import Caller
+from shared.limits.caller import Caller
 from shared.limits.limits import UNLIMITED, Limits
 from shared.limits.periods import periods_of
 from shared.limits.scopes import Scope, limited_scopes, scope_keys

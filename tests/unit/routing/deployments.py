@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from shared.ledger.prices import Price
-from shared.providers.catalog import ChatModel, Deployment, Provider
+from shared.providers.catalog import Deployment, Provider
+from shared.providers.model_rows import ChatModel
 from shared.routing.board import Standing
 from shared.routing.choose import View
 from shared.routing.health import Health

@@ -1,0 +1,92 @@
+"""The pages of a scrape as work: who takes one, and why not.
+
+Each function runs in a transaction of the tenant.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from psycopg.rows import DictRow
+
+from shared.postgres.database import Connection
+from shared.web.messages import FetchPage
+from shared.web.scrape_models import CrawlRules, PageBusy, PageClaim, PageElsewhere, Stage
+
+# The stages that each function does.
+SCRAPING: tuple[Stage, ...] = ("fetch", "rendered")
+RENDERING: tuple[Stage, ...] = ("render",)
+
+
+async def claim_page(
+    connection: Connection, message: FetchPage, lease: timedelta, *, stages: Collection[Stage] = SCRAPING
+) -> PageClaim | PageBusy | PageElsewhere | None:
+    """Take a page that is queued, or whose worker let its lease run out; `None` if it has ended.
+
+    Args:
+        stages: What the caller can do; a page that waits for something else is `PageElsewhere`.
+    """
+    await connection.execute(
+        """
+        UPDATE scrapes SET status = 'running', updated_at = now()
+        WHERE scrape_id = %s AND status = 'queued'
+        """,
+        (message.scrape_id,),
+    )
+    cursor = await connection.execute(
+        """
+        UPDATE scrape_pages p
+        SET status = 'running', attempts = p.attempts + 1, lease_until = now() + %(lease)s, updated_at = now()
+        FROM scrapes s
+        WHERE p.scrape_id = %(scrape_id)s AND p.url = %(url)s AND p.stage = ANY (%(stages)s)
+          AND s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id AND s.status = 'running'
+          AND (p.status = 'queued' OR (p.status = 'running' AND p.lease_until <= now()))
+        RETURNING p.kind, p.stage, p.site, p.depth, p.attempts, p.records,
+                  s.vector_store_id, s.depth_limit, s.rules
+        """,
+        {
+            "scrape_id": message.scrape_id,
+            "url": message.url,
+            "lease": lease,
+            "stages": list(stages),
+        },
+    )
+    if (row := await cursor.fetchone()) is None:
+        return await _why_not(connection, message, stages)
+    return _page_claim(message, row)
+
+
+def _page_claim(message: FetchPage, row: DictRow) -> PageClaim:
+    return PageClaim(
+        tenant_id=message.tenant_id,
+        scrape_id=message.scrape_id,
+        url=message.url,
+        kind=row["kind"],
+        stage=row["stage"],
+        site=row["site"],
+        depth=row["depth"],
+        attempts=row["attempts"],
+        vector_store_id=row["vector_store_id"],
+        follows_links=row["kind"] == "sitemap" or row["depth"] < row["depth_limit"],
+        rules=CrawlRules.model_validate(row["rules"]),
+        records=None if row["records"] is None else tuple(row["records"]),
+    )
+
+
+async def _why_not(
+    connection: Connection, message: FetchPage, stages: Collection[Stage]
+) -> PageBusy | PageElsewhere | None:
+    cursor = await connection.execute(
+        """
+        SELECT p.status, p.stage, extract(epoch FROM p.lease_until - now())::float8 AS seconds
+        FROM scrape_pages p
+        JOIN scrapes s ON s.tenant_id = p.tenant_id AND s.scrape_id = p.scrape_id
+        WHERE p.scrape_id = %s AND p.url = %s AND p.status IN ('queued', 'running') AND s.status = 'running'
+        """,
+        (message.scrape_id, message.url),
+    )
+    if (row := await cursor.fetchone()) is None:
+        return None
+    if row["stage"] not in stages:
+        return PageElsewhere(row["stage"])
+    # Between the two looks its worker may have put it back.
+    return PageBusy(max(0.0, row["seconds"] or 0.0))
