@@ -94,6 +94,9 @@ def test_only_who_calls_providers_reads_their_keys(function: Function) -> None:
     assert any("{'Ref': 'ValkeySecretArn'}" in secret for secret in reads) == (
         "WEIR_VALKEY_SECRET" in function.variables
     )
+    assert any("{'Ref': 'ReaderSecretArn'}" in secret for secret in reads) == (
+        "WEIR_DATABASE_READER_SECRET" in function.variables
+    )
     assert any("{'Ref': 'OwnerSecretArn'}" in secret for secret in reads) == (
         function.package == "migrations"
     )
