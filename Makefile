@@ -48,7 +48,7 @@ test-deployed: $(STAMP) ## build, deploy to an emulator of AWS with IAM enforced
 	$(BIN)/pytest tests/deployed
 
 .PHONY: test-faults
-test-faults: $(STAMP) ## servers and processes killed, frozen and started again under load (7 minutes)
+test-faults: $(STAMP) ## servers and processes killed, frozen and started again under load (15 minutes)
 	$(BIN)/pytest tests/faults
 
 .PHONY: check

@@ -31,7 +31,7 @@ from tests.integration.test_ingestion import Desk
 
 __all__ = ["objects"]
 
-DOCUMENTS = int(os.environ.get("WEIR_FAULT_DOCUMENTS", "1000"))
+DOCUMENTS = int(os.environ.get("WEIR_FAULT_DOCUMENTS", "10000"))
 WORKERS = 8
 LEASE = timedelta(seconds=2)
 DIMENSIONS = 256
@@ -102,6 +102,7 @@ async def _handled(handling) -> bool:  # type: ignore[no-untyped-def]
     return True
 
 
+@pytest.mark.timeout(300 + DOCUMENTS // 2)
 async def test_every_document_is_there_once_and_none_is_stuck(desk: Desk, postgres: PostgresServer) -> None:
     world, faulty, finished = desk.world, Faulty(), asyncio.Event()
     await world.rows("INSERT INTO tenants (tenant_id, name) VALUES ('tenant', 'test') RETURNING 1")
