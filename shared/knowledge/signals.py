@@ -3,13 +3,16 @@
 Every function runs in a transaction of the tenant, and names the tenant besides.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pgvector import HalfVector
 from psycopg import sql
 
 from shared.knowledge.ranking import Candidate, ChunkKey
+from shared.knowledge.rows import quoted_lexeme
 from shared.knowledge.scope import StoreFacts
 from shared.knowledge.vectors import embeddings_table
 from shared.postgres.database import Connection
@@ -47,9 +50,9 @@ async def read_candidates(
         question = HalfVector(list(space.question))
     statement = sql.SQL(
         """
-        SELECT c.vector_store_id, c.file_id, c.ordinal, c.version, c.term_count, {similarity} AS similarity, (
-            SELECT jsonb_object_agg(t.lexeme, cardinality(t.positions)) FROM unnest(c.terms) t
-            WHERE t.lexeme = ANY(%(terms)s)) AS occurrences
+        SELECT c.vector_store_id, c.file_id, c.ordinal, c.version, c.term_count, {similarity} AS similarity,
+            ARRAY(SELECT ts_rank('{{1,1,1,1}}', c.terms, t.term)
+                  FROM unnest(%(terms)s::tsquery[]) WITH ORDINALITY AS t (term, n) ORDER BY t.n) AS standing
         FROM unnest(%(stores)s::text[], %(files)s::text[], %(ordinals)s::integer[], %(versions)s::integer[],
                     %(spaces)s::integer[]) AS k (vector_store_id, file_id, ordinal, version, space)
         JOIN chunks c ON c.tenant_id = %(tenant_id)s AND c.vector_store_id = k.vector_store_id
@@ -64,7 +67,7 @@ async def read_candidates(
         statement,
         {
             "tenant_id": tenant_id,
-            "terms": list(terms),
+            "terms": [quoted_lexeme(term) for term in terms],
             "question": question,
             "spaces": space.numbers(keys),
             **columns(keys),
@@ -74,13 +77,24 @@ async def read_candidates(
         Candidate(
             key=ChunkKey(row["vector_store_id"], row["file_id"], row["ordinal"], row["version"]),
             length=row["term_count"],
-            occurrences={term: count or 1 for term, count in (row["occurrences"] or {}).items()},
+            occurrences={t: counted(rank) for t, rank in zip(terms, row["standing"], strict=True) if rank},
             similarity=row["similarity"],
             model=space.model,
             dense_weight=space.dense_weight,
         )
         for row in await cursor.fetchall()
     ]
+
+
+# `ts_rank` of a single term, with weights of 1: 1/1 + 1/4 + 1/9 ... for each time that it stands there, as a
+# part of the sum of all (calc_rank_or in PostgreSQL's tsrank.c). Five times as fast as to unnest a tsvector
+# for its positions, of which it keeps 255 a term.
+_RANKS = [r / 1.64493406685 for r in accumulate(1 / n**2 for n in range(1, 256))]
+
+
+def counted(rank: float) -> int:
+    """How often a term of this rank stands in a chunk."""
+    return bisect_left(_RANKS, rank * (1 - 1e-6)) + 1
 
 
 def columns(keys: Sequence[ChunkKey]) -> dict[str, list[str] | list[int]]:

@@ -9,6 +9,7 @@ from shared.errors import NotFoundError
 from shared.knowledge import candidates
 from shared.knowledge.filters import AttributeFilter, Comparison, Compound, Membership
 from shared.knowledge.search import Passage, SearchQuery, search
+from shared.knowledge.signals import counted
 from shared.postgres.database import Database
 from shared.providers.failures import UpstreamFailure
 from tests.integration.knowledge_world import LocalEmbedder, World, encode
@@ -195,3 +196,17 @@ async def test_large_stores_are_searched_by_their_indexes(
     only = Comparison(type="eq", key="lang", value="en")
     assert [p.file_id for p in await find(world, store, text="bread loaf", filters=only)] == [wanted]
     assert len(await find(world, store, text="bread", max_results=50)) == 31
+
+
+async def test_occurrences_are_read_off_ranks(world: World) -> None:
+    rows = await world.rows(
+        """
+        SELECT n, ts_rank('{1,1,1,1}', ('dam:' || places || ' weir:1')::tsvector, 'dam') AS rank
+        FROM (SELECT n, (SELECT string_agg((2 * i)::text, ',') FROM generate_series(1, n) i) AS places
+              FROM generate_series(1, 255) n) many
+        """
+    )
+    assert [counted(row["rank"]) for row in rows] == [row["n"] for row in rows]
+    # A term past the places that a tsvector can number.
+    (row,) = await world.rows("SELECT ts_rank('{1,1,1,1}', 'dam'::tsvector, 'dam'::tsquery) AS rank")
+    assert counted(row["rank"]) == 1
