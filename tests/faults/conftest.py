@@ -28,11 +28,14 @@ from tests.integration.conftest import (
     database,
     database_url,
     deployment,
+    embedding_url,
     launcher,
     local_cloud,
+    objects,
     postgres_urls,
     queues,
     tenant_id,
+    valkey_url,
 )
 
 __all__ = [
@@ -41,11 +44,14 @@ __all__ = [
     "database",
     "database_url",
     "deployment",
+    "embedding_url",
     "launcher",
     "local_cloud",
+    "objects",
     "postgres_urls",
     "queues",
     "tenant_id",
+    "valkey_url",
 ]
 
 StartChats = Callable[..., Awaitable[list[ChatProcess]]]

@@ -25,11 +25,8 @@ from shared.knowledge.messages import IngestFile
 from shared.postgres.database import Database
 from tests.faults.test_postgres import PostgresServer
 from tests.faults.waiting import until
-from tests.integration.conftest import objects
 from tests.integration.knowledge_world import World
 from tests.integration.test_ingestion import Desk
-
-__all__ = ["objects"]
 
 DOCUMENTS = int(os.environ.get("WEIR_FAULT_DOCUMENTS", "10000"))
 WORKERS = 8
