@@ -12,7 +12,8 @@ from itertools import accumulate, combinations
 
 from shared.knowledge.ranking import Corpus
 
-# Terms of a question that are looked up, rarest first: a pasted page is no reason to read the whole index.
+# Terms of a question that are looked up and weighed, rarest first: a pasted page is no reason to read the
+# whole index, nor to look for each of its words in every chunk.
 _MOST_TERMS = 64
 
 # Of the common terms so many are combined, and up to so many at once: 154 combinations at most.
@@ -32,15 +33,21 @@ class TermChoice:
     together: tuple[tuple[str, ...], ...]
 
 
+def rarest(corpus: Corpus, terms: Sequence[str]) -> list[str]:
+    """The terms that tell most, of those that stand in a chunk; the rarest first."""
+    known = (term for term in terms if term in corpus.frequencies)
+    return sorted(known, key=lambda term: corpus.frequencies[term])[:_MOST_TERMS]
+
+
 def choose_terms(corpus: Corpus, terms: Sequence[str], *, examined: int) -> TermChoice:
     """The terms to look up such that about `examined` chunks are found, or fewer.
 
     If even the terms all together are in more chunks, they are what is looked up.
     """
-    known = sorted((t for t in terms if t in corpus.frequencies), key=lambda t: corpus.frequencies[t])
+    known = rarest(corpus, terms)
     alone: list[str] = []
     left = examined
-    for term in known[:_MOST_TERMS]:
+    for term in known:
         if corpus.frequencies[term] > left:
             break
         alone.append(term)
@@ -73,4 +80,6 @@ def _combined(corpus: Corpus, common: Sequence[str], left: float) -> list[tuple[
 
 def _expected(corpus: Corpus, terms: Sequence[str]) -> float:
     """In how many chunks all of the terms would stand if they knew nothing of each other."""
-    return corpus.chunk_count * math.prod(corpus.frequencies[t] / corpus.chunk_count for t in terms)
+    # The store may have grown since its chunks were counted.
+    chunks = max(corpus.chunk_count, *(corpus.frequencies[t] for t in terms))
+    return chunks * math.prod(corpus.frequencies[t] / chunks for t in terms)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.knowledge.ranking import Corpus
-from shared.knowledge.term_choice import TermChoice, choose_terms
+from shared.knowledge.term_choice import TermChoice, choose_terms, rarest
 
 
 def corpus(**frequencies: int) -> Corpus:
@@ -43,6 +43,17 @@ def test_words_of_every_chunk_add_nothing_to_a_rare_one() -> None:
 
 def test_unknown_words_find_nothing() -> None:
     assert choose_terms(corpus(weir=40), ["dam"], examined=4_000) == TermChoice((), ())
+
+
+def test_a_store_that_grew_since_it_was_counted_is_searched_all_the_same() -> None:
+    grown = Corpus(chunk_count=0, term_total=0, frequencies={"river": 5_000, "lock": 5_000})
+    assert choose_terms(grown, ["river", "lock"], examined=1_000).together == (("river", "lock"),)
+
+
+def test_of_a_pasted_page_the_rarest_words_count() -> None:
+    page = {f"w{n}": 1_000 - n for n in range(900)}
+    asked = rarest(corpus(**page), list(page))
+    assert asked == [f"w{n}" for n in range(899, 899 - 64, -1)]
 
 
 @given(st.lists(st.integers(1, 1_000_000), max_size=80), st.integers(1, 10_000))
