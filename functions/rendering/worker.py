@@ -18,13 +18,13 @@ from shared.postgres.database import Database
 from shared.telemetry import MetricUnit
 from shared.web.admission import Admission
 from shared.web.answer import FetchFailedError, FetchRefusedError
-from shared.web.claiming import RENDERING, claim_page
-from shared.web.frontier import finish_page, release_page
+from shared.web.claiming import RENDERING, claim_pages
+from shared.web.frontier import finish_pages, release_page
 from shared.web.messages import FetchPage
 from shared.web.politeness import Later
 from shared.web.rendered_pages import Rendered, hand_back
 from shared.web.scope import within
-from shared.web.scrape_models import PageBusy, PageClaim, PageElsewhere, PageOutcome
+from shared.web.scrape_models import PageBusy, PageClaim, PageElsewhere, PageEnd, PageOutcome
 from shared.web.urls import normalise
 
 # The longest that SQS delays a message, in seconds.
@@ -50,7 +50,7 @@ class RenderingWorker:
     async def handle(self, message: FetchPage) -> None:
         """Render the page, if it still waits for that. Raises only what another delivery may mend."""
         async with self.database.tenant(message.tenant_id) as connection:
-            claim = await claim_page(connection, message, self.lease, stages=RENDERING)
+            [claim] = await claim_pages(connection, [message], self.lease, stages=RENDERING)
         match claim:
             case PageBusy():
                 return await self._send_again(message, claim.seconds)
@@ -118,7 +118,8 @@ class RenderingWorker:
 
     async def _finish(self, claim: PageClaim, outcome: PageOutcome) -> None:
         async with self.database.tenant(claim.tenant_id) as connection:
-            messages = await finish_page(connection, claim, outcome)
+            end = PageEnd(claim=claim, outcome=outcome)
+            [messages] = await finish_pages(connection, claim.scrape_id, [end])
         self.log.info("page not rendered", extra={"scrape_id": claim.scrape_id, "reason": outcome.reason})
         await self.scraping.send(messages or [])
 

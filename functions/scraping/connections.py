@@ -12,6 +12,7 @@ from scraping.page_model import ModelMeans
 from scraping.reading import Reader
 from scraping.reporting import Reporter
 from scraping.settings import ScrapingSettings
+from scraping.steps import PageSteps
 from scraping.visiting import Visitor
 from scraping.worker import Worker
 from shared.aws.objects import Objects
@@ -53,9 +54,17 @@ async def open_worker(
             seconds=settings.crawler_model_seconds,
             now=now,
         )
+        steps = PageSteps(
+            database=database,
+            queue=queue,
+            renders=rendering is not None,
+            lease=timedelta(seconds=settings.crawler_lease_seconds),
+            now=now,
+        )
         reader = Reader(
             database=database,
             objects=Objects(settings.bucket),
+            steps=steps,
             visitor=_visitor(settings, fetcher, valkey, now),
             filler=Filler(database=database, means=model, attempts=settings.crawler_page_attempts, now=now),
             product=settings.crawler_product,
@@ -66,11 +75,10 @@ async def open_worker(
             database=database,
             queue=queue,
             rendering=rendering,
+            steps=steps,
             reader=reader,
             reporter=_reporter(settings, database, queue, now, log),
             attempts=settings.crawler_page_attempts,
-            lease=timedelta(seconds=settings.crawler_lease_seconds),
-            now=now,
             log=log,
             metrics=metrics,
         )

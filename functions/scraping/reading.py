@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scraping.document import Harvest, harvest
+from scraping.document import Document, Harvest, harvest
 from scraping.filling import Filler
-from scraping.storing import store, take_away
+from scraping.steps import Found, PageSteps, ScrapeKey
+from scraping.storing import take_away
 from scraping.visiting import Visitor
 from shared.aws.objects import Objects
 from shared.postgres.database import Database
@@ -17,7 +18,7 @@ from shared.web.media import is_wanted, may_be_wanted
 from shared.web.politeness import Later
 from shared.web.rendered_pages import rendered_page
 from shared.web.scope import admits, within
-from shared.web.scrape_models import NOTHING_FOUND, Findings, PageClaim, PageOutcome, Rendering
+from shared.web.scrape_models import NOTHING_FOUND, Change, Findings, PageClaim, PageOutcome, Rendering
 from shared.web.sitemap import is_sitemap, read_sitemap
 from shared.web.urls import site_of
 
@@ -36,6 +37,14 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The file of a page, and what is new about it."""
+
+    file_id: str
+    change: Change
+
+
+@dataclass(frozen=True)
 class NeedsBrowser:
     """Only a browser shows what is on the page."""
 
@@ -46,6 +55,7 @@ class Reader:
 
     database: Database
     objects: Objects
+    steps: PageSteps
     visitor: Visitor
     filler: Filler
     product: str
@@ -142,7 +152,7 @@ class Reader:
         )
         if (document := harvested.document) is None:
             return Read(outcome=await self._skipped(claim, harvested, outcome), findings=findings)
-        kept = await store(self.database, self.objects, claim, document, known, self.now())
+        kept = await self._store(claim, document, known)
         remembered = known_page(
             claim.url,
             fetched,
@@ -161,6 +171,20 @@ class Reader:
             simhash=harvested.simhash,
         )
         return Read(outcome=outcome, findings=findings, known=remembered)
+
+    async def _store(self, claim: PageClaim, document: Document, known: KnownPage | None) -> Kept:
+        """Write the records, then the object, whose event starts ingestion. Repeating it changes nothing.
+
+        What has not changed is left alone, and so costs no embedding.
+
+        Raises:
+            NotFoundError: The vector store is gone.
+        """
+        if known is not None and (known.final_url, known.content_sha256) == (document.url, document.sha256):
+            return Kept(known.file_id, "unchanged")
+        file = await self.steps.record(ScrapeKey.of(claim), Found(claim, document))
+        await self.objects.put(file.object_key, document.body, document.media_type)
+        return Kept(file.file_id, "new" if known is None else "changed")
 
     async def _skipped(self, claim: PageClaim, harvested: Harvest, outcome: PageOutcome) -> PageOutcome:
         """Nothing is kept of the page, nor of what it was."""

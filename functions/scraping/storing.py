@@ -1,84 +1,74 @@
 """Documents as files: kept, found unchanged, and taken away when their page is gone."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 from scraping.document import Document
 from shared.aws.objects import Objects
 from shared.errors import NotFoundError
-from shared.files.models import NewFile
-from shared.files.records import create_file
+from shared.files.models import NewFile, StoredFile
+from shared.files.records import create_files
 from shared.knowledge.deletion import delete_file
 from shared.knowledge.store_files import attach_file
 from shared.postgres.database import Connection, Database
 from shared.web.known_pages import KnownPage, forget, recall
-from shared.web.scrape_models import Change, PageClaim
+from shared.web.scrape_models import PageClaim
 
 
-@dataclass(frozen=True)
-class Kept:
-    """The file of a page, and what is new about it."""
-
-    file_id: str
-    change: Change
-
-
-async def recall_kept(connection: Connection, claim: PageClaim) -> KnownPage | None:
-    """What is known of a page, if its file is already where the scrape wants it."""
-    known = await recall(connection, claim.url)
-    if known is None or claim.vector_store_id is None:
+async def recall_kept(connection: Connection, claims: Sequence[PageClaim]) -> dict[str, KnownPage]:
+    """What is known of pages of one scrape, by URL, if their files are already where it wants them."""
+    if not claims:
+        return {}
+    known = await recall(connection, [claim.url for claim in claims])
+    if not known or claims[0].vector_store_id is None:
         return known
     cursor = await connection.execute(
         """
-        SELECT 1 FROM vector_store_files
-        WHERE vector_store_id = %s AND file_id = %s AND status IN ('in_progress', 'completed')
+        SELECT file_id FROM vector_store_files
+        WHERE vector_store_id = %s AND file_id = ANY (%s) AND status IN ('in_progress', 'completed')
         """,
-        (claim.vector_store_id, known.file_id),
+        (claims[0].vector_store_id, [page.file_id for page in known.values()]),
     )
-    return known if await cursor.fetchone() is not None else None
+    there = {row["file_id"] for row in await cursor.fetchall()}
+    return {url: page for url, page in known.items() if page.file_id in there}
 
 
-async def store(
-    database: Database,
-    objects: Objects,
-    claim: PageClaim,
-    document: Document,
-    known: KnownPage | None,
-    now: datetime,
-) -> Kept:
-    """Write the records, then the object, whose event starts ingestion. Repeating it changes nothing.
+async def record_files(
+    connection: Connection, found: Sequence[tuple[PageClaim, Document]], now: datetime
+) -> list[StoredFile]:
+    """The files of documents, in the vector store of their scrape. Put the objects afterwards.
 
-    A tenant has one file per URL: scraped again, its object is overwritten and its record stays. What has not
-    changed is left alone, and so costs no embedding.
+    A tenant has one file per URL: scraped again, its object is overwritten and its record stays.
 
     Raises:
         NotFoundError: The vector store is gone.
     """
-    if known is not None and (known.final_url, known.content_sha256) == (document.url, document.sha256):
-        return Kept(known.file_id, "unchanged")
-    async with database.tenant(claim.tenant_id) as connection:
-        file = await create_file(
-            connection,
-            NewFile(
-                tenant_id=claim.tenant_id,
-                filename=document.filename,
-                purpose="assistants",
-                media_type=document.media_type,
-                bytes=len(document.body),
-                source_url=document.url,
-            ),
-            now,
-        )
+    files = await create_files(connection, [_file(claim, document) for claim, document in found], now)
+    attachments = [
+        (file.file_id, claim, document) for file, (claim, document) in zip(files, found, strict=True)
+    ]
+    # In one order everywhere, so that no two of these wait for each other.
+    for file_id, claim, document in sorted(attachments, key=lambda attachment: attachment[0]):
         if claim.vector_store_id is not None:
             await attach_file(
                 connection,
                 tenant_id=claim.tenant_id,
                 vector_store_id=claim.vector_store_id,
-                file_id=file.file_id,
+                file_id=file_id,
                 attributes=document.attributes,
             )
-    await objects.put(file.object_key, document.body, document.media_type)
-    return Kept(file.file_id, "new" if known is None else "changed")
+    return files
+
+
+def _file(claim: PageClaim, document: Document) -> NewFile:
+    return NewFile(
+        tenant_id=claim.tenant_id,
+        filename=document.filename,
+        purpose="assistants",
+        media_type=document.media_type,
+        bytes=len(document.body),
+        source_url=document.url,
+    )
 
 
 async def take_away(database: Database, objects: Objects, claim: PageClaim) -> bool:

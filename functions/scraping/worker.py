@@ -1,37 +1,35 @@
 """One message of the scraping queue: a page, from its claim to its end, or a webhook to call.
 
-    claim -> visit in the host's turn -> harvest -> store -> finish, with its links queued -> send them
+    begin -> visit in the host's turn -> harvest -> record and put its file -> end -> send its links
 
-Every step may be repeated: a worker that dies between two of them leaves a page whose lease runs out, and the
-next one does it all again, with the same result. A message that comes back after the end sends what that end
-may have left unsent.
+What pages ask of the database they ask together (`scraping.steps`). Every step may be repeated: a worker that
+dies between two of them leaves a page whose lease runs out, and the next one does it all again, with the same
+result. A message that comes back after the end sends what that end may have left unsent.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics
 
 from scraping.reading import NeedsBrowser, Read, Reader
 from scraping.reporting import Reporter
-from scraping.storing import recall_kept
+from scraping.steps import Ended, PageSteps, ScrapeKey
 from shared.aws.queues import Queue
 from shared.errors import NotFoundError
 from shared.postgres.database import Database
 from shared.telemetry import MetricUnit
 from shared.web.answer import FetchFailedError, FetchRefusedError
-from shared.web.claiming import SCRAPING, claim_page
-from shared.web.frontier import finish_page, pass_page, release_page, unsent
-from shared.web.known_pages import KnownPage, remember
+from shared.web.frontier import pass_page, release_page
+from shared.web.known_pages import KnownPage
 from shared.web.messages import FetchPage, ReportScrape, ScrapeMessage
 from shared.web.politeness import Later
 from shared.web.records import BadSelectorError
 from shared.web.scrape_end import report_if_due
-from shared.web.scrape_models import PageBusy, PageClaim, PageElsewhere, PageOutcome, Stage
+from shared.web.scrape_models import PageBusy, PageClaim, PageElsewhere, PageEnd, PageOutcome
 from shared.web.scrapes import fail_scrape
 
 # The longest that SQS delays a message, in seconds.
@@ -45,40 +43,38 @@ _BACKOFF = 30.0
 class Worker:
     """Works on pages, one at a time or several.
 
-    `rendering` is the queue of the browser, if there is one; `attempts`, the tries that a page has; `lease`,
-    how long one try may take.
+    `rendering` is the queue of the browser, if there is one; `attempts`, the tries that a page has.
     """
 
     database: Database
     queue: Queue
     rendering: Queue | None
+    steps: PageSteps
     reader: Reader
     reporter: Reporter
     attempts: int
-    lease: timedelta
-    now: Callable[[], datetime]
     log: Logger
     metrics: Metrics
 
     async def handle(self, message: ScrapeMessage) -> None:
         """Do what the message asks, if it still needs doing. Raises only what another delivery may mend."""
         if isinstance(message, ReportScrape):
-            return await self.reporter.report(message)
-        # What waits for a browser that is not there any more is read without.
-        stages: Sequence[Stage] = SCRAPING if self.rendering else (*SCRAPING, "render")
-        async with self.database.tenant(message.tenant_id) as connection:
-            claim = await claim_page(connection, message, self.lease, stages=stages)
-            known = await recall_kept(connection, claim) if isinstance(claim, PageClaim) else None
-            left = await unsent(connection, message) if claim is None else []
-        match claim:
-            case None:
-                return await self.queue.send(left)
-            case PageBusy():
-                return await self._send_again(message, claim.seconds)
-            case PageElsewhere():
-                return await self._to_browser(message)
-            case PageClaim():
-                return await self._take_on(message, claim, known)
+            await self.reporter.report(message)
+        else:
+            await self._page(message)
+
+    async def _page(self, message: FetchPage) -> None:
+        with self.steps.member():
+            begun = await self.steps.begin(ScrapeKey.of(message), message)
+            match begun.claim:
+                case None:
+                    await self._send(begun.left)
+                case PageBusy():
+                    await self._send_again(message, begun.claim.seconds)
+                case PageElsewhere():
+                    await self._to_browser(message)
+                case PageClaim():
+                    await self._take_on(message, begun.claim, begun.known)
 
     async def _take_on(self, message: FetchPage, claim: PageClaim, known: KnownPage | None) -> None:
         try:
@@ -143,10 +139,8 @@ class Worker:
 
     async def _finish(self, claim: PageClaim, read: Read) -> None:
         outcome = read.outcome
-        async with self.database.tenant(claim.tenant_id) as connection:
-            messages = await finish_page(connection, claim, outcome, read.findings)
-            if messages is not None and read.known is not None:
-                await remember(connection, claim.tenant_id, read.known, self.now())
+        ended = Ended(PageEnd(claim=claim, outcome=outcome, findings=read.findings), read.known)
+        messages = await self.steps.end(ScrapeKey.of(claim), ended)
         if messages is None:
             # Its lease ran out meanwhile, and the page is another worker's.
             return
@@ -155,7 +149,11 @@ class Worker:
             "page ended",
             extra={"scrape_id": claim.scrape_id, "status": outcome.status, "reason": outcome.reason},
         )
-        await self.queue.send(messages)
+        await self._send(messages)
+
+    async def _send(self, messages: Sequence[ScrapeMessage]) -> None:
+        if messages:
+            await self.steps.send(None, messages)
 
     async def _release(self, claim: PageClaim, *, counted: bool) -> None:
         async with self.database.tenant(claim.tenant_id) as connection:

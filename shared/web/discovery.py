@@ -4,53 +4,58 @@ Each function runs in a transaction of the tenant that holds the row of the scra
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.postgres.database import Connection
 from shared.web.messages import FetchPage
-from shared.web.scrape_models import Findings, PageClaim, PageKind
+from shared.web.scrape_models import PageEnd, PageKind
 
 # Sitemaps of one scrape; an index may name 50,000 (https://www.sitemaps.org/protocol.html).
 _SITEMAPS = 500
 
 _INSERT = """
     INSERT INTO scrape_pages (tenant_id, scrape_id, url, kind, depth, site, found_on, status)
-    SELECT %(tenant_id)s, %(scrape_id)s, found.url, %(kind)s, %(depth)s, %(site)s, %(found_on)s, 'queued'
-    FROM unnest(%(urls)s::text[]) WITH ORDINALITY AS found (url, place)
+    SELECT %(tenant_id)s, %(scrape_id)s, found.url, %(kind)s, found.depth, found.site, found.finder, 'queued'
+    FROM unnest(%(urls)s::text[], %(depths)s::int[], %(sites)s::text[], %(finders)s::text[])
+        WITH ORDINALITY AS found (url, depth, site, finder, place)
     WHERE NOT EXISTS (
         SELECT FROM scrape_pages known WHERE known.scrape_id = %(scrape_id)s AND known.url = found.url)
     ORDER BY found.place
-    LIMIT greatest(%(room)s, 0)
+    LIMIT %(room)s
     ON CONFLICT DO NOTHING
-    RETURNING url, depth"""
+    RETURNING url, depth, found_on"""
 
 
-async def queue_pages(
-    connection: Connection, claim: PageClaim, findings: Findings, room: int
-) -> list[FetchPage]:
-    """Queue the pages that one led to and that are new, as far as there is room.
+@dataclass(frozen=True)
+class Queued:
+    """The message of a page that was queued, to send after the commit, and the page it was found on."""
 
-    Returns:
-        The messages to send after the commit.
-    """
-    if not findings.urls or room <= 0:
-        return []
-    depth = 0 if claim.kind == "sitemap" else claim.depth + 1
-    return await _insert(connection, claim, "page", findings.urls, findings.site, depth, room)
+    message: FetchPage
+    found_on: str
 
 
-async def queue_sitemaps(connection: Connection, claim: PageClaim, findings: Findings) -> list[FetchPage]:
-    """Queue the sitemaps that one names and that are new, as `queue_pages`."""
-    if not findings.sitemaps:
+async def queue_pages(connection: Connection, ends: Sequence[PageEnd], room: int) -> list[Queued]:
+    """Queue the pages that others of one scrape led to and that are new, as far as there is room."""
+    followed = [end for end in ends if end.claim.follows_links]
+    found = [
+        _Found(url, end, 0 if end.claim.kind == "sitemap" else end.claim.depth + 1)
+        for end in followed
+        for url in end.findings.urls
+    ]
+    return await _insert(connection, "page", found, room)
+
+
+async def queue_sitemaps(connection: Connection, ends: Sequence[PageEnd]) -> list[Queued]:
+    """Queue the sitemaps that others of one scrape name and that are new, as `queue_pages`."""
+    found = [_Found(url, end, end.claim.depth + 1) for end in ends for url in end.findings.sitemaps]
+    if not found:
         return []
     cursor = await connection.execute(
         "SELECT count(*) AS known FROM scrape_pages WHERE scrape_id = %s AND kind = 'sitemap'",
-        (claim.scrape_id,),
+        (ends[0].claim.scrape_id,),
     )
     row = await cursor.fetchone()
-    room = _SITEMAPS - (row["known"] if row else 0)
-    return await _insert(
-        connection, claim, "sitemap", findings.sitemaps, findings.site, claim.depth + 1, room
-    )
+    return await _insert(connection, "sitemap", found, _SITEMAPS - (row["known"] if row else 0))
 
 
 async def queued_by(connection: Connection, message: FetchPage) -> list[FetchPage]:
@@ -67,25 +72,37 @@ async def queued_by(connection: Connection, message: FetchPage) -> list[FetchPag
     return [message.model_copy(update=row) for row in await cursor.fetchall()]
 
 
-async def _insert(
-    connection: Connection,
-    claim: PageClaim,
-    kind: PageKind,
-    urls: Sequence[str],
-    site: str | None,
-    depth: int,
-    room: int,
-) -> list[FetchPage]:
+@dataclass(frozen=True)
+class _Found:
+    url: str
+    by: PageEnd
+    depth: int
+
+
+async def _insert(connection: Connection, kind: PageKind, found: Sequence[_Found], room: int) -> list[Queued]:
+    if not found or room <= 0:
+        return []
+    first: dict[str, _Found] = {}
+    for one in found:
+        first.setdefault(one.url, one)
+    scrape = found[0].by.claim
     parameters = {
-        "tenant_id": claim.tenant_id,
-        "scrape_id": claim.scrape_id,
-        "found_on": claim.url,
+        "tenant_id": scrape.tenant_id,
+        "scrape_id": scrape.scrape_id,
         "kind": kind,
-        "urls": list(dict.fromkeys(urls)),
-        "site": site,
-        "depth": depth,
+        "urls": list(first),
+        "depths": [one.depth for one in first.values()],
+        "sites": [one.by.findings.site for one in first.values()],
+        "finders": [one.by.claim.url for one in first.values()],
         "room": room,
     }
     cursor = await connection.execute(_INSERT, parameters)
-    found = await cursor.fetchall()
-    return [FetchPage(tenant_id=claim.tenant_id, scrape_id=claim.scrape_id, **row) for row in found]
+    return [
+        Queued(
+            FetchPage(
+                tenant_id=scrape.tenant_id, scrape_id=scrape.scrape_id, url=row["url"], depth=row["depth"]
+            ),
+            row["found_on"],
+        )
+        for row in await cursor.fetchall()
+    ]

@@ -5,22 +5,15 @@ whatever is delivered twice or dies on the way. What changes the set of pages fi
 scrape, so the limits and the end of a scrape are exact; that lock always comes before those of pages.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from psycopg.types.json import Jsonb
 
 from shared.postgres.database import Connection
 from shared.web.discovery import queue_pages, queue_sitemaps, queued_by
 from shared.web.messages import FetchPage, ScrapeMessage
+from shared.web.page_end import end_pages
 from shared.web.scrape_end import close_if_done, count_work, report_if_due
-from shared.web.scrape_models import (
-    NOTHING_FOUND,
-    Findings,
-    PageClaim,
-    PageOutcome,
-    Stage,
-)
-from shared.web.simhash import NEAR_DUPLICATE_BITS
+from shared.web.scrape_models import PageClaim, PageEnd, Stage
 
 _ENDED_EARLY = "The scrape ended before."
 
@@ -65,89 +58,39 @@ async def pass_page(connection: Connection, claim: PageClaim, stage: Stage) -> b
     return cursor.rowcount > 0
 
 
-async def finish_page(
-    connection: Connection, claim: PageClaim, outcome: PageOutcome, findings: Findings = NOTHING_FOUND
-) -> list[ScrapeMessage] | None:
-    """End a page, queue what it led to, and end the scrape with its last page.
+async def finish_pages(
+    connection: Connection, scrape_id: str, ends: Sequence[PageEnd]
+) -> list[list[ScrapeMessage] | None]:
+    """End pages of one scrape, queue what they led to, and end the scrape with its last page.
 
     A scrape of which no page was completed has failed, for the reason of its start page.
 
     Returns:
-        The messages to send after the commit; `None` if another claim has the page by now.
+        For each page the messages to send after the commit; `None` if another claim has it by now.
     """
-    lock = await _lock(connection, claim.scrape_id)
-    if not await _end(connection, claim, outcome):
-        return None
-    messages: list[ScrapeMessage] = []
+    lock = await _lock(connection, scrape_id)
+    held = await end_pages(connection, scrape_id, ends)
+    ended = [end for end, is_held in zip(ends, held, strict=True) if is_held]
+    found: dict[str, list[ScrapeMessage]] = {end.claim.url: [] for end in ended}
     if lock.running:
-        room = lock.room if claim.follows_links else 0
-        pages = await queue_pages(connection, claim, findings, room)
-        messages += pages + await queue_sitemaps(connection, claim, findings)
-        if await count_work(connection, claim.scrape_id, found=len(pages), read=outcome.bytes):
-            messages = []
-    if not messages:
+        pages = await queue_pages(connection, ended, lock.room)
+        read = sum(end.outcome.bytes for end in ended)
+        for message in [*pages, *await queue_sitemaps(connection, ended)]:
+            found[message.found_on].append(message.message)
+        if await count_work(connection, scrape_id, found=len(pages), read=read):
+            found = {url: [] for url in found}
+    if ended and not any(found.values()):
         # With new pages in the queue it cannot be the last.
-        await close_if_done(connection, claim.scrape_id)
-        messages = await report_if_due(connection, claim.tenant_id, claim.scrape_id)
-    return messages
+        await close_if_done(connection, scrape_id)
+        last = ended[-1].claim
+        found[last.url] = await report_if_due(connection, last.tenant_id, scrape_id)
+    return [found[end.claim.url] if is_held else None for end, is_held in zip(ends, held, strict=True)]
 
 
 async def unsent(connection: Connection, message: FetchPage) -> list[ScrapeMessage]:
     """What a page that has ended led to and nobody has taken up: its worker may have died first."""
     messages: list[ScrapeMessage] = [*await queued_by(connection, message)]
     return messages + await report_if_due(connection, message.tenant_id, message.scrape_id)
-
-
-async def _end(connection: Connection, claim: PageClaim, outcome: PageOutcome) -> bool:
-    cursor = await connection.execute(
-        """
-        UPDATE scrape_pages
-        SET status = %(status)s, title = %(title)s, file_id = %(file_id)s, error_message = %(reason)s,
-            change = %(change)s, rendering = %(rendering)s, bytes = %(bytes)s, records = %(records)s,
-            simhash = %(simhash)s, similar_to = %(similar_to)s, rendered = NULL, lease_until = NULL,
-            updated_at = now()
-        WHERE scrape_id = %(scrape_id)s AND url = %(url)s AND status = 'running'
-          AND attempts = %(attempts)s AND stage = %(stage)s
-        """,
-        {
-            "status": outcome.status,
-            "title": outcome.title,
-            "file_id": outcome.file_id,
-            "reason": outcome.reason,
-            "change": outcome.change,
-            "rendering": outcome.rendering,
-            "bytes": outcome.bytes,
-            "records": None if outcome.records is None else Jsonb(list(outcome.records)),
-            "simhash": _signed(outcome.simhash),
-            "similar_to": await _similar(connection, claim, outcome.simhash),
-            "scrape_id": claim.scrape_id,
-            "url": claim.url,
-            "attempts": claim.attempts,
-            "stage": claim.stage,
-        },
-    )
-    return cursor.rowcount > 0
-
-
-async def _similar(connection: Connection, claim: PageClaim, simhash: int | None) -> str | None:
-    """A page of the scrape whose text is nearly the same."""
-    if simhash is None:
-        return None
-    cursor = await connection.execute(
-        """
-        SELECT url FROM scrape_pages
-        WHERE scrape_id = %s AND url <> %s AND bit_count((simhash # %s)::bit(64)) <= %s
-        ORDER BY depth, url LIMIT 1
-        """,
-        (claim.scrape_id, claim.url, _signed(simhash), NEAR_DUPLICATE_BITS),
-    )
-    row = await cursor.fetchone()
-    return None if row is None else str(row["url"])
-
-
-def _signed(simhash: int | None) -> int | None:
-    """As PostgreSQL holds 64 bits."""
-    return simhash if simhash is None or simhash < 1 << 63 else simhash - (1 << 64)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,17 @@ from shared.web.fetch import Validators
 # A page with more links is fetched whole each time.
 _LINKS = 1_000
 
+_REMEMBER = """
+    INSERT INTO known_pages (tenant_id, url, file_id, final_url, etag, last_modified, content_sha256,
+                             title, links, checked_at)
+    SELECT %(tenant_id)s, %(url)s, file_id, %(final_url)s, %(etag)s, %(last_modified)s, %(sha256)s,
+           %(title)s, %(links)s, %(now)s
+    FROM files WHERE file_id = %(file_id)s FOR KEY SHARE
+    ON CONFLICT (tenant_id, url) DO UPDATE
+    SET file_id = excluded.file_id, final_url = excluded.final_url, etag = excluded.etag,
+        last_modified = excluded.last_modified, content_sha256 = excluded.content_sha256,
+        title = excluded.title, links = excluded.links, checked_at = excluded.checked_at"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnownPage:
@@ -64,50 +75,31 @@ def known_page(
     )
 
 
-async def recall(connection: Connection, url: str) -> KnownPage | None:
-    """What is known of a page."""
-    cursor = await connection.execute("SELECT * FROM known_pages WHERE url = %s", (url,))
-    if (row := await cursor.fetchone()) is None:
-        return None
-    return KnownPage(
-        url=row["url"],
-        file_id=row["file_id"],
-        final_url=row["final_url"],
-        etag=row["etag"],
-        last_modified=row["last_modified"],
-        content_sha256=row["content_sha256"],
-        title=row["title"],
-        links=tuple(row["links"]),
-    )
+async def recall(connection: Connection, urls: Sequence[str]) -> dict[str, KnownPage]:
+    """What is known of pages, by URL."""
+    cursor = await connection.execute("SELECT * FROM known_pages WHERE url = ANY (%s)", (list(urls),))
+    return {
+        row["url"]: KnownPage(
+            url=row["url"],
+            file_id=row["file_id"],
+            final_url=row["final_url"],
+            etag=row["etag"],
+            last_modified=row["last_modified"],
+            content_sha256=row["content_sha256"],
+            title=row["title"],
+            links=tuple(row["links"]),
+        )
+        for row in await cursor.fetchall()
+    }
 
 
-async def remember(connection: Connection, tenant_id: str, page: KnownPage, now: datetime) -> None:
-    """Note what a page is like; without its file, which was deleted meanwhile, nothing."""
-    await connection.execute(
-        """
-        INSERT INTO known_pages (tenant_id, url, file_id, final_url, etag, last_modified, content_sha256,
-                                 title, links, checked_at)
-        SELECT %(tenant_id)s, %(url)s, file_id, %(final_url)s, %(etag)s, %(last_modified)s, %(sha256)s,
-               %(title)s, %(links)s, %(now)s
-        FROM files WHERE file_id = %(file_id)s FOR KEY SHARE
-        ON CONFLICT (tenant_id, url) DO UPDATE
-        SET file_id = excluded.file_id, final_url = excluded.final_url, etag = excluded.etag,
-            last_modified = excluded.last_modified, content_sha256 = excluded.content_sha256,
-            title = excluded.title, links = excluded.links, checked_at = excluded.checked_at
-        """,
-        {
-            "tenant_id": tenant_id,
-            "url": page.url,
-            "file_id": page.file_id,
-            "final_url": page.final_url,
-            "etag": page.etag,
-            "last_modified": page.last_modified,
-            "sha256": page.content_sha256,
-            "title": page.title,
-            "links": list(page.links),
-            "now": now,
-        },
-    )
+async def remember(connection: Connection, tenant_id: str, pages: Sequence[KnownPage], now: datetime) -> None:
+    """Note what pages are like; of one without its file, which was deleted meanwhile, nothing."""
+    if not pages:
+        return
+    # In one order everywhere, so that no two of these wait for each other.
+    ordered = sorted(pages, key=lambda page: page.url)
+    await connection.cursor().executemany(_REMEMBER, [_row(page, tenant_id, now) for page in ordered])
 
 
 async def forget(connection: Connection, url: str) -> str | None:
@@ -118,3 +110,18 @@ async def forget(connection: Connection, url: str) -> str | None:
     file_id: str = row["file_id"]
     cursor = await connection.execute("SELECT 1 FROM known_pages WHERE file_id = %s LIMIT 1", (file_id,))
     return file_id if await cursor.fetchone() is None else None
+
+
+def _row(page: KnownPage, tenant_id: str, now: datetime) -> dict[str, object]:
+    return {
+        "tenant_id": tenant_id,
+        "url": page.url,
+        "file_id": page.file_id,
+        "final_url": page.final_url,
+        "etag": page.etag,
+        "last_modified": page.last_modified,
+        "sha256": page.content_sha256,
+        "title": page.title,
+        "links": list(page.links),
+        "now": now,
+    }

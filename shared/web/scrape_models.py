@@ -203,3 +203,12 @@ class PageOutcome:
     bytes: int = 0
     simhash: int | None = None
     records: tuple[dict[str, Any], ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageEnd:
+    """A page that was claimed, how it ended, and what it led to."""
+
+    claim: PageClaim
+    outcome: PageOutcome
+    findings: Findings = NOTHING_FOUND

@@ -34,6 +34,12 @@ def simhash(text: str) -> int | None:
     return int.from_bytes(np.packbits(sums > 0).tobytes())
 
 
+def quarters(simhash: int) -> tuple[int, int, int, int]:
+    """The hash in four pieces of 16 bits. Near-duplicates have at least one in common."""
+    high, upper, lower, low = (simhash >> shift & 0xFFFF for shift in (48, 32, 16, 0))
+    return high, upper, lower, low
+
+
 def hamming(one: int, other: int) -> int:
     """In how many bits two hashes differ."""
     return (one ^ other).bit_count()

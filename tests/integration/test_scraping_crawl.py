@@ -13,7 +13,7 @@ from shared.aws.objects import Objects
 from shared.files.records import get_file
 from shared.knowledge.store_files import get_store_file
 from shared.knowledge.stores import delete_store
-from shared.web.claiming import claim_page
+from shared.web.claiming import claim_pages
 from shared.web.scrape_models import PageCounts
 from shared.web.scrapes import cancel_scrape
 from tests.integration.scraping_crawler import EVENT, Crawler, Handle
@@ -244,7 +244,7 @@ async def test_a_worker_that_died_is_replaced(site: Site, crawler: Crawler) -> N
     site.pages |= {"/": article("Start", "/a"), "/a": article("A")}
     scrape = await crawler.start(f"{site.url}/")
     async with crawler.database.tenant(crawler.tenant_id) as connection:
-        await claim_page(connection, crawler.message(scrape, f"{site.url}/"), timedelta(0))
+        await claim_pages(connection, [crawler.message(scrape, f"{site.url}/")], timedelta(0))
     ended = await crawler.run(scrape)
     assert ended.page_counts == PageCounts(completed=2)
     assert (await crawler.pages(scrape))["/"].attempts == 2
@@ -279,7 +279,7 @@ async def test_a_page_that_keeps_killing_its_workers_is_given_up(site: Site, cra
     scrape = await crawler.start(f"{site.url}/")
     for _ in range(3):
         async with crawler.database.tenant(crawler.tenant_id) as connection:
-            await claim_page(connection, crawler.message(scrape, f"{site.url}/"), timedelta(0))
+            await claim_pages(connection, [crawler.message(scrape, f"{site.url}/")], timedelta(0))
     ended = await crawler.run(scrape)
     assert (ended.status, ended.error_message) == ("failed", "work on this page broke off 3 times")
     assert site.visits == []

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from shared.errors import NotFoundError
-from shared.postgres.database import Database
+from shared.postgres.database import Connection, Database
 from shared.postgres.pages import PageRequest
-from shared.web.claiming import claim_page
-from shared.web.frontier import finish_page, pass_page, release_page, unsent
-from shared.web.messages import FetchPage, ReportScrape
+from shared.web.claiming import RENDERING, Claimed, claim_pages
+from shared.web.frontier import finish_pages, pass_page, release_page, unsent
+from shared.web.messages import FetchPage, ReportScrape, ScrapeMessage
+from shared.web.page_end import end_pages
 from shared.web.reports import settle_report, take_report
 from shared.web.scrape_models import (
     CrawlRules,
@@ -23,6 +24,7 @@ from shared.web.scrape_models import (
     PageClaim,
     PageCounts,
     PageElsewhere,
+    PageEnd,
     PageOutcome,
     Scrape,
     ScrapePage,
@@ -72,11 +74,10 @@ class Work:
     def message(self, scrape: Scrape, url: str = START, depth: int = 0) -> FetchPage:
         return FetchPage(tenant_id=self._tenant_id, scrape_id=scrape.scrape_id, url=url, depth=depth)
 
-    async def try_claim(
-        self, scrape: Scrape, url: str = START, lease: timedelta = LEASE
-    ) -> PageClaim | PageBusy | None:
+    async def try_claim(self, scrape: Scrape, url: str = START, lease: timedelta = LEASE) -> Claimed:
         async with self._database.tenant(self._tenant_id) as connection:
-            return await claim_page(connection, self.message(scrape, url), lease)
+            [claim] = await claim_pages(connection, [self.message(scrape, url)], lease)
+        return claim
 
     async def claim(self, scrape: Scrape, url: str = START, lease: timedelta = LEASE) -> PageClaim:
         claim = await self.try_claim(scrape, url, lease)
@@ -86,8 +87,7 @@ class Work:
     async def enqueue(self, claim: PageClaim, links: Sequence[str], **found: Any) -> set[str]:
         """End a page that has these links; the URLs that are to be sent."""
         findings = Findings(urls=tuple(links), site="example.com", **found)
-        async with self._database.tenant(self._tenant_id) as connection:
-            messages = await finish_page(connection, claim, COMPLETED, findings)
+        [messages] = await self.end(PageEnd(claim=claim, outcome=COMPLETED, findings=findings))
         pages = [message for message in messages or () if isinstance(message, FetchPage)]
         assert len({message.url for message in pages}) == len(pages)
         return {message.url for message in pages}
@@ -98,8 +98,12 @@ class Work:
         return {message.url for message in messages if isinstance(message, FetchPage)}
 
     async def finish(self, claim: PageClaim, outcome: PageOutcome = COMPLETED) -> bool:
+        [messages] = await self.end(PageEnd(claim=claim, outcome=outcome))
+        return messages is not None
+
+    async def end(self, *ends: PageEnd) -> list[list[ScrapeMessage] | None]:
         async with self._database.tenant(self._tenant_id) as connection:
-            return await finish_page(connection, claim, outcome) is not None
+            return await finish_pages(connection, ends[0].claim.scrape_id, ends)
 
     async def release(self, claim: PageClaim, *, counted: bool) -> None:
         async with self._database.tenant(self._tenant_id) as connection:
@@ -294,10 +298,10 @@ async def test_a_page_waits_for_whoever_does_its_stage(
     async with database.tenant(tenant_id) as connection:
         assert await pass_page(connection, claim, "render")
         assert not await pass_page(connection, claim, "render")
-        assert not await finish_page(connection, claim, COMPLETED)
+    assert not await work.finish(claim)
     assert await work.try_claim(scrape) == PageElsewhere("render")
     async with database.tenant(tenant_id) as connection:
-        rendering = await claim_page(connection, work.message(scrape), LEASE, stages=("render",))
+        [rendering] = await claim_pages(connection, [work.message(scrape)], LEASE, stages=RENDERING)
         assert isinstance(rendering, PageClaim)
         assert (rendering.stage, rendering.attempts) == ("render", 1)
         assert await pass_page(connection, rendering, "rendered")
@@ -345,13 +349,14 @@ async def test_the_end_is_to_be_reported_once(work: Work, database: Database, te
     rules = CrawlRules(webhook_url="https://example.com/hook")
     scrape = await work.create(rules=rules, webhook_secret="whsec_c2VjcmV0")
     claim = await work.claim(scrape)
+    [messages] = await work.end(PageEnd(claim=claim, outcome=COMPLETED))
     async with database.tenant(tenant_id) as connection:
-        messages = await finish_page(connection, claim, COMPLETED)
-        assert messages == [ReportScrape(tenant_id=tenant_id, scrape_id=scrape.scrape_id, attempt=0)]
-        report = await take_report(connection, messages[0])
+        due = ReportScrape(tenant_id=tenant_id, scrape_id=scrape.scrape_id, attempt=0)
+        assert messages == [due]
+        report = await take_report(connection, due)
         assert report is not None
         assert report.url == "https://example.com/hook"
-        assert await take_report(connection, messages[0]) is None
+        assert await take_report(connection, due) is None
     async with database.tenant(tenant_id) as connection:
         # Its answer may never have come.
         stalled = await stalled_work(connection, idle=timedelta(0), limit=10)
@@ -387,3 +392,71 @@ async def test_scrapes_and_pages_come_in_parts(database: Database, work: Work, t
     assert (newest.has_more, rest.has_more) == (True, False)
     assert ([page.url for page in pages.items], pages.has_more) == ([START, *links(3)], True)
     assert [page.url for page in queued.items] == links(5)
+
+
+async def test_pages_are_claimed_and_end_together(work: Work, database: Database, tenant_id: str) -> None:
+    scrape = await work.create(page_limit=6, depth_limit=2)
+    await work.enqueue(await work.claim(scrape), links(3))
+    first, second, third = links(3)
+    await work.claim(scrape, third)
+    async with database.tenant(tenant_id) as connection:
+        wanted = [work.message(scrape, url, depth=1) for url in (second, first, second, third, START)]
+        claims = await claim_pages(connection, wanted, LEASE)
+    one, other, again, taken, ended = claims
+    assert isinstance(one, PageClaim)
+    assert isinstance(other, PageClaim)
+    assert (one.url, other.url, ended) == (second, first, None)
+    assert isinstance(again, PageBusy)
+    assert isinstance(taken, PageBusy)
+
+    new = links(3, "new")
+    near = [replace(COMPLETED, simhash=simhash) for simhash in (2**63 + 5, 2**63 + 4)]
+    said = await work.end(
+        PageEnd(claim=replace(one, attempts=7), outcome=COMPLETED),
+        PageEnd(claim=one, outcome=near[0], findings=Findings(urls=(new[1], new[0]), site="example.com")),
+        PageEnd(claim=other, outcome=near[1], findings=Findings(urls=(new[1], new[2]), site="example.com")),
+    )
+    # Each new page is found once, by the first, and the sixth page of the scrape is the last.
+    queued = [[work.message(scrape, url, depth=2) for url in urls] for urls in ((new[1], new[0]), ())]
+    assert said == [None, *queued]
+    pages = await work.pages(scrape)
+    assert set(pages) == {START, *links(3), *new[:2]}
+    assert (pages[new[1]].found_on, pages[first].similar_to, pages[second].similar_to) == (
+        second,
+        second,
+        None,
+    )
+
+
+async def test_similar_pages_are_found_by_index(work: Work, database: Database, tenant_id: str) -> None:
+    scrape = await work.create(page_limit=100_000)
+    claim = await work.claim(scrape)
+    async with database.tenant(tenant_id) as connection:
+        await connection.execute(
+            """
+            INSERT INTO scrape_pages (tenant_id, scrape_id, url, kind, depth, status, simhash,
+                                      simhash_0, simhash_1, simhash_2, simhash_3)
+            SELECT %s, %s, 'https://example.com/' || n, 'page', 1, 'completed', n, n %% 7919, n %% 7907,
+                   n %% 7901, n %% 7883
+            FROM generate_series(1, 20000) n
+            """,
+            (tenant_id, scrape.scrape_id),
+        )
+        end = PageEnd(claim=claim, outcome=replace(COMPLETED, simhash=5 << 48 | 1))
+        before = await scans(connection)
+        assert await end_pages(connection, scrape.scrape_id, [end]) == [True]
+        after = await scans(connection)
+    assert [now - then for now, then in zip(after, before, strict=True)] == [0, 1, 1, 1, 1]
+
+
+async def scans(connection: Connection) -> list[int]:
+    """Of the pages from end to end, and of each of the four indexes, by PostgreSQL's own count."""
+    cursor = await connection.execute(
+        """
+        SELECT pg_stat_get_xact_numscans('scrape_pages'::regclass) AS count
+        UNION ALL (
+            SELECT pg_stat_get_xact_numscans(('scrape_pages_simhash_' || n)::regclass)
+            FROM generate_series(0, 3) n ORDER BY n)
+        """
+    )
+    return [row["count"] for row in await cursor.fetchall()]
