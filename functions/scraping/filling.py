@@ -1,7 +1,7 @@
 """Records that a chat model fills in: asked once per page, at the cost of the key that began the scrape."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scraping.document import MARKDOWN, Harvest
@@ -10,8 +10,9 @@ from shared.limits.unattended import unattended_caller
 from shared.postgres.database import Database
 from shared.web.answer import FetchFailedError
 from shared.web.filled_schema import FilledSchema
-from shared.web.filling import AskError, Filled, fill
+from shared.web.filling import AskError, Filled, digest, fill
 from shared.web.kept_records import keep_records
+from shared.web.known_pages import KnownPage
 from shared.web.scrape_models import PageClaim
 
 
@@ -24,8 +25,10 @@ class Filler:
     attempts: int
     now: Callable[[], datetime]
 
-    async def records(self, claim: PageClaim, harvested: Harvest) -> Filled:
+    async def records(self, claim: PageClaim, harvested: Harvest, known: KnownPage | None) -> Filled:
         """What the scrape's model makes of a page; where it has selectors, what they found.
+
+        What this claim or a scrape before has paid for is not asked again.
 
         Raises:
             FetchFailedError: No model answered, and the page has tries left.
@@ -33,13 +36,20 @@ class Filler:
         schema, document = claim.rules.records, harvested.document
         if not isinstance(schema, FilledSchema):
             return Filled(harvested.records)
-        if claim.records is not None:
-            return Filled(claim.records)
         if document is None or document.media_type != MARKDOWN:
             return Filled(None)
+        text = document.body.decode(errors="replace")
+        asked = digest(schema, text)
+        if claim.records is not None:
+            return Filled(claim.records, asked=asked)
+        if known is not None and known.asked == asked:
+            return Filled(known.records, asked=asked)
+        return replace(await self._fill(claim, schema, text), asked=asked)
+
+    async def _fill(self, claim: PageClaim, schema: FilledSchema, text: str) -> Filled:
         try:
             model = await self._model(claim, schema)
-            filled = await fill(model, schema, document.body.decode(errors="replace"))
+            filled = await fill(model, schema, text)
         except AskError as error:
             if error.retry_after is None or claim.attempts >= self.attempts:
                 return Filled(None, error.reason)

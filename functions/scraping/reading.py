@@ -87,7 +87,7 @@ class Reader:
         harvested = await harvest(fetched, product=self.product, rules=claim.rules)
         if harvested.scripted and claim.rules.render != "never" and claim.stage == "fetch" and self.renders:
             return NeedsBrowser()
-        filled = await self.filler.records(claim, harvested)
+        filled = await self.filler.records(claim, harvested, known)
         return await self._keep(claim, fetched, harvested, filled, known)
 
     async def _fetch(self, claim: PageClaim, known: KnownPage | None) -> Fetched | Later:
@@ -161,6 +161,7 @@ class Reader:
             title=document.title,
             links=harvested.links,
             static=outcome.rendering == "none",
+            filled=filled,
         )
         outcome = replace(
             outcome,

@@ -7,6 +7,7 @@ checked against the schema; if it does not fit, the model is told why and asked 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Protocol
 
 import orjson
@@ -58,10 +59,20 @@ class RecordModel(Protocol):
 
 @dataclass(frozen=True)
 class Filled:
-    """The records of a page; or `reason`, why there are none."""
+    """The records of a page; or `reason`, why there are none.
+
+    `asked` stands for what a model was asked (`digest`), where one was.
+    """
 
     records: tuple[Record, ...] | None
     reason: str | None = None
+    asked: str | None = None
+
+
+def digest(schema: FilledSchema, text: str) -> str:
+    """What stands for a question: the same of the same page and schema, model and all."""
+    form = orjson.dumps(schema.model_dump(), option=orjson.OPT_SORT_KEYS)
+    return sha256(form + b"\0" + text.encode()).hexdigest()
 
 
 async def fill(model: RecordModel, schema: FilledSchema, text: str) -> Filled:

@@ -7,28 +7,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from shared.postgres.database import Connection
 from shared.web.answer import Fetched
 from shared.web.fetch import Validators
+from shared.web.filling import Filled
+from shared.web.records import Record
 
 # A page with more links is fetched whole each time.
 _LINKS = 1_000
 
 _REMEMBER = """
-    INSERT INTO known_pages (tenant_id, url, file_id, final_url, etag, last_modified, content_sha256,
-                             title, links, checked_at)
+    INSERT INTO known_pages AS k (tenant_id, url, file_id, final_url, etag, last_modified, content_sha256,
+                             title, links, records_sha256, records, checked_at)
     SELECT %(tenant_id)s, %(url)s, file_id, %(final_url)s, %(etag)s, %(last_modified)s, %(sha256)s,
-           %(title)s, %(links)s, %(now)s
+           %(title)s, %(links)s, %(asked)s, %(records)s, %(now)s
     FROM files WHERE file_id = %(file_id)s FOR KEY SHARE
     ON CONFLICT (tenant_id, url) DO UPDATE
     SET file_id = excluded.file_id, final_url = excluded.final_url, etag = excluded.etag,
         last_modified = excluded.last_modified, content_sha256 = excluded.content_sha256,
-        title = excluded.title, links = excluded.links, checked_at = excluded.checked_at"""
+        title = excluded.title, links = excluded.links, checked_at = excluded.checked_at,
+        records = CASE WHEN excluded.records_sha256 IS NULL THEN k.records ELSE excluded.records END,
+        records_sha256 = coalesce(excluded.records_sha256, k.records_sha256)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownPage:
-    """A page that was kept. `links` are all of it, before any rules."""
+    """A page that was kept.
+
+    `links` are all of it, before any rules; `records`, what a model made of it when it was `asked` last.
+    """
 
     url: str
     file_id: str
@@ -38,6 +47,8 @@ class KnownPage:
     content_sha256: str
     title: str | None
     links: tuple[str, ...] = ()
+    asked: str | None = None
+    records: tuple[Record, ...] | None = None
 
     @property
     def validators(self) -> Validators | None:
@@ -56,6 +67,7 @@ def known_page(
     title: str | None,
     links: Sequence[str],
     static: bool,
+    filled: Filled,
 ) -> KnownPage:
     """What to remember of a page that was kept now.
 
@@ -72,6 +84,8 @@ def known_page(
         content_sha256=sha256,
         title=title,
         links=tuple(links[:_LINKS]),
+        asked=None if filled.records is None else filled.asked,
+        records=None if filled.asked is None else filled.records,
     )
 
 
@@ -88,6 +102,8 @@ async def recall(connection: Connection, urls: Sequence[str]) -> dict[str, Known
             content_sha256=row["content_sha256"],
             title=row["title"],
             links=tuple(row["links"]),
+            asked=row["records_sha256"],
+            records=None if row["records"] is None else tuple(row["records"]),
         )
         for row in await cursor.fetchall()
     }
@@ -123,5 +139,7 @@ def _row(page: KnownPage, tenant_id: str, now: datetime) -> dict[str, object]:
         "sha256": page.content_sha256,
         "title": page.title,
         "links": list(page.links),
+        "asked": page.asked,
+        "records": None if page.records is None else Jsonb(list(page.records)),
         "now": now,
     }

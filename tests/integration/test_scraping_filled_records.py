@@ -80,7 +80,9 @@ def says(content: Any, completion_tokens: int = 10) -> Reply:
 
 
 def rules(key_id: str, **schema: Any) -> CrawlRules:
-    return CrawlRules(records=FilledSchema(json_schema=SCHEMA, model=MODEL, **schema), key_id=key_id)
+    return CrawlRules(
+        records=FilledSchema(**{"json_schema": SCHEMA, "model": MODEL, **schema}), key_id=key_id
+    )
 
 
 async def found(crawler: Crawler, scrape: Scrape) -> dict[str, list[dict[str, Any]]]:
@@ -182,6 +184,29 @@ async def test_what_a_claim_that_died_has_paid_for_is_not_asked_again(
     scrape = await crawler.run(scrape)
     assert await found(crawler, scrape) == {f"{site.url}/": [{"topic": "kept"}]}
     assert (upstream.requests, await billed(queues)) == ([], [])
+
+
+async def test_a_page_that_is_scraped_again_is_asked_about_only_when_the_question_is_another(
+    site: Site, crawler: Crawler, upstream: Upstream, queues: QueueUrls, key_id: str
+) -> None:
+    site.pages["/"] = article("Rivers")
+    upstream.replies = [says({"topic": topic, "paragraphs": 1}) for topic in ("first", "second", "third")]
+
+    async def scraped(asked: CrawlRules) -> str:
+        scrape = await crawler.run(await crawler.start(f"{site.url}/", rules=asked))
+        [[record]] = (await found(crawler, scrape)).values()
+        return str(record["topic"])
+
+    assert await scraped(rules(key_id)) == "first"
+    assert await scraped(rules(key_id)) == "first"
+    # A scrape that wants no records leaves those that are known.
+    await crawler.run(await crawler.start(f"{site.url}/"))
+    assert await scraped(rules(key_id)) == "first"
+    wider = {**SCHEMA, "description": "what a page is about"}
+    assert await scraped(rules(key_id, json_schema=wider)) == "second"
+    site.pages["/"] = article("Lakes")
+    assert await scraped(rules(key_id, json_schema=wider)) == "third"
+    assert len(await billed(queues)) == 3
 
 
 async def test_no_budget_no_records(
