@@ -13,7 +13,10 @@ from shared.web.filled_schema import FilledSchema
 from shared.web.filling import AskError, Filled, digest, fill
 from shared.web.kept_records import keep_records
 from shared.web.known_pages import KnownPage
+from shared.web.media import HTML
 from shared.web.scrape_models import PageClaim
+
+_TOO_LARGE = "it has more tags than records are taken from"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,8 @@ class Filler:
             FetchFailedError: No model answered, and the page has tries left.
         """
         schema, document = claim.rules.records, harvested.document
+        if schema is not None and document is not None and document.media_type == HTML:
+            return Filled(None, _TOO_LARGE)
         if not isinstance(schema, FilledSchema):
             return Filled(harvested.records)
         if document is None or document.media_type != MARKDOWN:

@@ -1,7 +1,8 @@
 """One page or sitemap, from its visit to what it comes to. Nothing is written but files."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scraping.document import Document, Harvest, harvest
@@ -51,7 +52,10 @@ class NeedsBrowser:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Reads pages. `product` is the crawler's name; `renders`: there is a browser for pages that need it."""
+    """Reads pages. `product` is the crawler's name; `renders`: there is a browser for pages that need it.
+
+    `extraction` lets one page at a time: it keeps the processor busy, and memory bounded.
+    """
 
     database: Database
     objects: Objects
@@ -61,6 +65,7 @@ class Reader:
     product: str
     renders: bool
     now: Callable[[], datetime]
+    extraction: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self, claim: PageClaim, known: KnownPage | None) -> Read | Later | NeedsBrowser:
         """Read what is claimed.
@@ -84,7 +89,8 @@ class Reader:
             return await self._gone(claim, fetched)
         if not 200 <= fetched.status < 300:
             raise unsuccessful(fetched, self.now())
-        harvested = await harvest(fetched, product=self.product, rules=claim.rules)
+        async with self.extraction:
+            harvested = await harvest(fetched, product=self.product, rules=claim.rules)
         if harvested.scripted and claim.rules.render != "never" and claim.stage == "fetch" and self.renders:
             return NeedsBrowser()
         filled = await self.filler.records(claim, harvested, known)

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from shared.aws.objects import Objects
-from shared.web.scrape_models import PageCounts
+from shared.web.record_schema import RecordSchema
+from shared.web.scrape_models import CrawlRules, PageCounts
 from tests.integration.scraping_crawler import EVENT, Crawler
 from tests.integration.scraping_site import Page, Site, article
 from tests.loading import Context
@@ -104,6 +105,26 @@ async def test_each_page_ends_as_documented(site: Site, crawler: Crawler, object
     assert pages["/deep"].status in ("completed", "skipped")
     lies = await objects.get((await crawler.file(f"{site.url}/lies")).object_key)
     assert "这是一个关于河流的页面" in lies.decode()
+
+
+async def test_a_page_with_very_many_tags_is_kept_as_it_is(
+    site: Site, crawler: Crawler, objects: Objects
+) -> None:
+    rows = "".join(f"<tr><td>河流 {number}</td></tr>" for number in range(60_000))
+    page = f"<meta charset=gbk><title>All rivers</title><table>{rows}</table><a href='/a'>more</a>"
+    site.pages |= {"/": html(page.encode("gbk")), "/a": article("A")}
+    records = RecordSchema.model_validate({"fields": {"name": {"css": "td"}}})
+    scrape = await crawler.crawl(f"{site.url}/", depth_limit=1, rules=CrawlRules(records=records))
+    pages = await crawler.pages(scrape)
+    assert (pages["/"].status, pages["/"].title, pages["/a"].status) == (
+        "completed",
+        "All rivers",
+        "completed",
+    )
+    assert pages["/"].error_message == "it has more tags than records are taken from"
+    file = await crawler.file(f"{site.url}/")
+    assert (file.filename, file.media_type) == ("All rivers.html", "text/html")
+    assert (await objects.get(file.object_key)).decode("utf-8-sig") == page
 
 
 async def test_a_calendar_without_end_ends_with_its_budget(site: Site, crawler: Crawler) -> None:
