@@ -13,8 +13,9 @@ from local.components.postgres import start_postgres
 from local.components.storage import Deployment
 from local.components.valkey import start_valkey
 from local.process import Launcher, Program, free_port
-from shared.limits.keys import IssuedKey, NewKey, create_key, create_tenant
+from shared.limits.keys import IssuedKey, NewKey, create_key
 from shared.limits.limits import Limits
+from shared.limits.tenants import create_tenant
 from shared.postgres.database import Database
 
 _CATALOG = """

@@ -13,7 +13,8 @@ import os
 import sys
 
 from shared.aws.secrets import read_secret
-from shared.limits.keys import NewKey, create_key, create_tenant
+from shared.limits.keys import NewKey, create_key
+from shared.limits.tenants import create_tenant
 from shared.postgres.database import Database
 from shared.postgres.migrate import migrate
 from shared.store_urls import database_url

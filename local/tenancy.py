@@ -4,7 +4,8 @@ from pathlib import Path
 
 from local.data_directory import Access, read_access
 from shared.limits.caller import Role, find_caller, key_hash
-from shared.limits.keys import NewKey, create_key, create_tenant
+from shared.limits.keys import NewKey, create_key
+from shared.limits.tenants import create_tenant
 from shared.postgres.database import Database
 
 TENANT = "local"

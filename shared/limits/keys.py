@@ -83,13 +83,6 @@ class IssuedKey:
     plaintext: str
 
 
-async def create_tenant(connection: Connection, tenant_id: str, name: str) -> None:
-    """Create a tenant, or do nothing when it exists. The transaction must be that tenant's."""
-    await connection.execute(
-        "INSERT INTO tenants (tenant_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", (tenant_id, name)
-    )
-
-
 async def create_key(connection: Connection, new: NewKey) -> IssuedKey:
     """Create a key in the tenant's transaction."""
     plaintext, hint = _secret()

@@ -1,4 +1,4 @@
-"""Limits that all keys of a tenant share."""
+"""Tenants, and the limits that all keys of one share."""
 
 from psycopg import sql
 
@@ -8,6 +8,13 @@ from shared.postgres.database import Connection
 
 _SELECT = sql.SQL("SELECT {limits} FROM tenants FOR UPDATE").format(limits=LIMIT_COLUMNS)
 _UPDATE = sql.SQL("UPDATE tenants SET ({limits}) = ROW (%s, %s, %s, %s, %s)").format(limits=LIMIT_COLUMNS)
+
+
+async def create_tenant(connection: Connection, tenant_id: str, name: str) -> None:
+    """Create a tenant, or do nothing when it exists. The transaction must be that tenant's."""
+    await connection.execute(
+        "INSERT INTO tenants (tenant_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", (tenant_id, name)
+    )
 
 
 async def get_tenant_limits(connection: Connection) -> Limits:

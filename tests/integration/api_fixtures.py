@@ -21,7 +21,8 @@ from local.components.storage import Deployment, QueueUrls
 from local.process import free_port
 from shared.aws.objects import Objects
 from shared.limits.caller import Role
-from shared.limits.keys import NewKey, create_key, create_tenant
+from shared.limits.keys import NewKey, create_key
+from shared.limits.tenants import create_tenant
 from shared.telemetry import logger
 from tests.integration.api_stack import Api, Member, NewMember
 
