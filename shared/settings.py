@@ -123,6 +123,16 @@ class EmbeddingSettings(Settings):
     embedding_model: str = "text-embedding-3-small"
 
 
+class RerankSettings(Settings):
+    """`rerank_model`: a rerank or chat model that rates passages where a request asks for it; empty for none.
+
+    `search_model_seconds` is how long a model that helps a search may take.
+    """
+
+    rerank_model: str = ""
+    search_model_seconds: PositiveFloat = 10.0
+
+
 class CompletionSettings(
     ReplicaSettings,
     ValkeySettings,
@@ -130,6 +140,7 @@ class CompletionSettings(
     RoutingSettings,
     CacheSettings,
     EmbeddingSettings,
+    RerankSettings,
     UsageQueueSettings,
 ):
     """What the completion pipeline needs.

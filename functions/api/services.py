@@ -10,21 +10,22 @@ from api.settings import ApiSettings, LimitSettings, SearchSettings
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.connections import open_database, open_replica, open_valkey
-from shared.knowledge.reranker import EndpointReranker, ModelReranker, Reranker
+from shared.knowledge.search_models import SearchModels
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.caller import Caller
 from shared.limits.keyring import KeyRing
 from shared.limits.limiter import Limiter
 from shared.postgres.database import Database
 from shared.providers.catalog import Models
-from shared.routing.asking import RoutedModel
 from shared.routing.embeddings import RoutedEmbedder
 from shared.routing.payer import Payer
-from shared.routing.reranking import RoutedReranker
 from shared.routing.router import Router
 from shared.routing.upstreams import open_upstreams
 from shared.telemetry import Logger
 from shared.websocket.tickets import Tickets
+
+# What the ledger calls a search.
+_SEARCH = "/v1/vector_stores/search"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,53 +55,23 @@ class Services:
     replica: Database | None
     clock: Callable[[], datetime]
 
-    def asked_model(self, caller: Caller, model: str) -> RoutedModel | None:
-        """A chat model that helps a caller's search, at the caller's cost; `None` if none is set."""
-        if not model:
-            return None
-        payer = Payer.of(caller, "/v1/vector_stores/search")
-        return RoutedModel(
-            self.models,
-            self.router,
-            self.outbox,
-            payer,
-            self.clock,
-            model=model,
-            seconds=self.search.search_model_seconds,
+    def search_models(self, caller: Caller) -> SearchModels:
+        """The models that help a caller's search, at the caller's cost."""
+        return SearchModels(
+            models=self.models,
+            router=self.router,
+            outbox=self.outbox,
             limiter=self.limiter,
-        )
-
-    def reranker(self, caller: Caller, named: str) -> Reranker | None:
-        """What puts passages in order, at the caller's cost: a rerank or a chat model; `None` if none is set.
-
-        Args:
-            caller: Whose search it is.
-            named: A model; empty for the deployment's own.
-
-        Raises:
-            NotFoundError: There is no rerank model and no chat model of this name.
-        """
-        name = named or self.search.rerank_model
-        if self.models.is_chat(name):
-            chat = self.asked_model(caller, name)
-            return None if chat is None else ModelReranker(chat)
-        if not name:
-            return None
-        endpoint = RoutedReranker(
-            self.models,
-            self.router,
-            self.outbox,
-            Payer.of(caller, "/v1/vector_stores/search"),
-            self.clock,
-            model=name,
+            clock=self.clock,
+            caller=caller,
+            endpoint=_SEARCH,
+            rerank_model=self.search.rerank_model,
             seconds=self.search.search_model_seconds,
-            limiter=self.limiter,
         )
-        return EndpointReranker(endpoint)
 
     def embedder(self, caller: Caller) -> RoutedEmbedder:
         """Embeds a caller's query, at the caller's cost."""
-        payer = Payer.of(caller, "/v1/vector_stores/search")
+        payer = Payer.of(caller, _SEARCH)
         return RoutedEmbedder(self.models, self.router, self.outbox, payer, self.clock, limiter=self.limiter)
 
 

@@ -1,6 +1,6 @@
 """What this function reads from its environment."""
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from shared.settings import (
     BatchQueueSettings,
@@ -8,6 +8,7 @@ from shared.settings import (
     EmbeddingSettings,
     IngestionQueueSettings,
     ReplicaSettings,
+    RerankSettings,
     ScrapingQueueSettings,
     Settings,
     StorageSettings,
@@ -38,16 +39,10 @@ class LimitSettings(Settings):
     usage_limit_days: PositiveInt = 366
 
 
-class SearchSettings(Settings):
-    """What search may use besides, each empty for none.
-
-    `rewrite_model` is a chat model that rewrites queries, `rerank_model` a rerank or a chat model that rates
-    passages, where a request asks for it; `search_model_seconds` is how long either may take.
-    """
+class SearchSettings(RerankSettings):
+    """`rewrite_model` is a chat model that rewrites queries where a request asks for it; empty for none."""
 
     rewrite_model: str = ""
-    rerank_model: str = ""
-    search_model_seconds: PositiveFloat = 10.0
 
 
 class ApiSettings(

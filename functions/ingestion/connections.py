@@ -1,5 +1,6 @@
 """The worker with its connections, which live as long as the process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from shared.documents.pictures import Caption
 from shared.documents.sandbox import Sandbox
 from shared.knowledge.captions import Captions
 from shared.knowledge.embedding import Embedding
+from shared.knowledge.local_copy import remove_left
 from shared.knowledge.means import Means
 from shared.knowledge.reading import Reading
 from shared.ledger.outbox import UsageOutbox
@@ -40,6 +42,8 @@ async def open_worker(
         CatalogError: It cannot see, or the catalog cannot be read.
     """
     objects, limits = Objects(settings.bucket), settings.limits
+    if left := await asyncio.to_thread(remove_left):
+        log.warning("removed local copies of a worker that died", extra={"copies": left})
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         upstreams = await stack.enter_async_context(open_upstreams(settings))

@@ -15,6 +15,7 @@ from shared.errors import InvalidRequestError
 from shared.knowledge.context import CONTEXT_LIMIT, build_context
 from shared.knowledge.passage import Passage
 from shared.knowledge.search import SearchQuery, search
+from shared.knowledge.search_models import Reranking, outcome_of
 from shared.knowledge.stores import note_use
 from shared.providers.model_rows import ChatModel
 from shared.routing.route import Route
@@ -28,13 +29,15 @@ _CONTEXT_SHARE = 8
 # A model that does not follow instructions loses the question among more than these.
 _PLAIN_PASSAGES = 2
 
+_RERANK = "weir.knowledge.rerank"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
     """A call with the body to send upstream and the passages that it was given.
 
-    `sources` is what the passages became in the prompt. `explored`: what the answer is to teach the semantic
-    cache.
+    `sources` is what the passages became in the prompt. `reranking`: what came of it, if it was asked for.
+    `explored`: what the answer is to teach the semantic cache.
     """
 
     admitted: Admitted[ChatRequest]
@@ -42,6 +45,7 @@ class Composed:
     passages: tuple[Passage, ...]
     caching: Caching
     sources: str = ""
+    reranking: Reranking | None = None
     key: FlightKey | None = None
     explored: "Explore | None" = None
 
@@ -94,7 +98,8 @@ async def compose(
         key: Where the body without sources meets its like, if that is known already.
 
     Raises:
-        NotFoundError: A vector store of the request does not exist.
+        NotFoundError: A vector store of the request does not exist, or the model that is to rerank.
+        PermissionDeniedError: The key does not allow the model that is to rerank.
         InvalidRequestError: Knowledge is asked for, but the last user message has no text.
         UnavailableError: Knowledge is asked for and PostgreSQL cannot be reached.
     """
@@ -104,7 +109,7 @@ async def compose(
         return Composed(admitted=admitted, body=body, passages=(), caching=caching, key=key)
     position = _question_position(call.request)
     question = call.request.messages[position].text
-    passages = await _find(services, admitted, options, question)
+    passages, reranking = await _find(services, admitted, options, question)
     models = [d.model for d in admitted.route.deployments if isinstance(d.model, ChatModel)]
     able = all(model.follows_instructions for model in models)
     context = build_context(
@@ -112,14 +117,20 @@ async def compose(
     )
     body["messages"] = _with_sources(body["messages"], position, context.text)
     return Composed(
-        admitted=admitted, body=body, passages=context.passages, caching=caching, sources=context.text
+        admitted=admitted,
+        body=body,
+        passages=context.passages,
+        caching=caching,
+        sources=context.text,
+        reranking=reranking,
     )
 
 
 async def _find(
     services: Services, admitted: Admitted[ChatRequest], options: KnowledgeOptions, question: str
-) -> list[Passage]:
+) -> tuple[list[Passage], Reranking | None]:
     caller = admitted.call.caller
+    reranker = services.search_models(caller).reranker(options.rerank, param=_RERANK)
     query = SearchQuery(
         vector_store_ids=options.vector_store_ids,
         text=question,
@@ -133,12 +144,13 @@ async def _find(
         caller.tenant_id,
         query,
         dense_weight=lambda model: services.models.embedding_model(model).hybrid_weight,
+        reranker=reranker,
         replica=services.replica,
     )
     async with services.database.tenant(caller.tenant_id) as connection:
         for vector_store_id in options.vector_store_ids:
             await note_use(connection, vector_store_id, admitted.call.started)
-    return found
+    return found, outcome_of(options.rerank, reranker, param=_RERANK) if options.rerank else None
 
 
 def _budget(models: Sequence[ChatModel]) -> int:

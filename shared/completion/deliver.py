@@ -10,7 +10,7 @@ from shared.cache.flights import LogItem, LogWriter
 from shared.completion.annotate import grounding
 from shared.completion.answer import BufferedAnswer
 from shared.completion.compose import Composed
-from shared.completion.headers import answer_headers
+from shared.completion.headers import chat_headers
 from shared.completion.refund import refund
 from shared.completion.semantic import learn
 from shared.completion.services import Services
@@ -91,7 +91,7 @@ async def _ask(
         )
     if composed.explored:
         await learn(services, composed, composed.explored, entry)
-    headers = answer_headers(admitted, deployment.provider.name, deployment.model.name, cache_outcome)
+    headers = chat_headers(composed, deployment.provider.name, deployment.model.name, cache_outcome)
     return BufferedAnswer(headers, content)
 
 

@@ -10,7 +10,7 @@ from shared.cache.flights import Follow, LeaderLost, LogGone, LogItem
 from shared.completion.answer import Answer, BufferedAnswer, StreamedAnswer
 from shared.completion.assemble import Assembler, as_chunks
 from shared.completion.compose import Composed
-from shared.completion.headers import answer_headers
+from shared.completion.headers import chat_headers
 from shared.completion.relay import ending, error_event, event_for
 from shared.completion.replay import settle_spared
 from shared.completion.services import Services
@@ -82,7 +82,7 @@ class _Joined:
 
     def headers(self) -> dict[str, str]:
         """Those of an answer that was joined."""
-        return answer_headers(self._composed.admitted, self._head.provider, self._head.model, "joined")
+        return chat_headers(self._composed, self._head.provider, self._head.model, "joined")
 
     async def whole(self) -> BufferedAnswer:
         """The whole answer.

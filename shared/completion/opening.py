@@ -60,6 +60,8 @@ async def open_completion(
             database=database,
             embedding_model=settings.embedding_model,
             clock=clock,
+            rerank_model=settings.rerank_model,
+            search_model_seconds=settings.search_model_seconds,
             replica=await stack.enter_async_context(open_replica(settings)),
         )
         await asyncio.to_thread(import_what_calls_need)

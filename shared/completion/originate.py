@@ -7,7 +7,7 @@ from shared.cache.flights import LogWriter
 from shared.completion.answer import Answer, StreamedAnswer
 from shared.completion.compose import Composed
 from shared.completion.deliver import PATH, deliver, head_of
-from shared.completion.headers import answer_headers
+from shared.completion.headers import chat_headers
 from shared.completion.production import Production
 from shared.completion.relay import relay
 from shared.completion.services import Services
@@ -55,7 +55,7 @@ async def _stream(services: Services, composed: Composed, writer: LogWriter | No
         writer.add([head_of(under_way.deployment)])
     production = Production(services, composed, under_way, writer, _outcome(composed))
     deployment = under_way.deployment
-    headers = answer_headers(admitted, deployment.provider.name, deployment.model.name, _outcome(composed))
+    headers = chat_headers(composed, deployment.provider.name, deployment.model.name, _outcome(composed))
     return StreamedAnswer(headers, relay(production, call.request, numbered=writer is not None))
 
 

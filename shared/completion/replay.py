@@ -9,7 +9,7 @@ from shared.cache.entry import Entry
 from shared.completion.answer import Answer, BufferedAnswer, StreamedAnswer
 from shared.completion.assemble import as_chunks
 from shared.completion.compose import Composed
-from shared.completion.headers import answer_headers
+from shared.completion.headers import chat_headers
 from shared.completion.relay import ending, event_for
 from shared.completion.request import ChatRequest
 from shared.completion.services import Services
@@ -24,7 +24,7 @@ async def replay(services: Services, composed: Composed, entry: Entry, outcome: 
     admitted = composed.admitted
     completion = orjson.loads(entry.completion)
     await settle_spared(services, composed, completion, entry.provider, outcome)
-    headers = answer_headers(admitted, entry.provider, entry.model, outcome)
+    headers = chat_headers(composed, entry.provider, entry.model, outcome)
     if not admitted.call.request.stream:
         return BufferedAnswer(headers, entry.completion)
     return StreamedAnswer(headers, _events(completion, admitted.call.request))

@@ -62,7 +62,11 @@ class ResponseFormat(_Part):
 
 
 class KnowledgeOptions(BaseModel):
-    """Which vector stores to answer from."""
+    """Which vector stores to answer from.
+
+    `rerank`: let a model put the best passages in order: that which the deployment has set, or a rerank or
+    chat model by its name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,6 +74,7 @@ class KnowledgeOptions(BaseModel):
     max_results: Annotated[int, Field(ge=1, le=50)] = 8
     filters: AttributeFilter | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    rerank: bool | Annotated[str, Field(max_length=256)] = False
 
 
 class CacheOptions(BaseModel):

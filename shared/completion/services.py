@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from shared.cache.flights import Flights
 from shared.completion.background import Background
 from shared.completion.policy import Caching
+from shared.knowledge.search_models import SearchModels
 from shared.ledger.outbox import UsageOutbox
 from shared.limits.caller import Caller
 from shared.limits.limiter import Limiter
@@ -29,6 +30,8 @@ class Services:
 
     `replica`: where knowledge is searched as soon as it has what the primary has. `caching`: for who does not
     say otherwise. `embedding_model`: by which the semantic cache compares.
+    `rerank_model`: puts what is found in knowledge in order for who asks for that; empty for none.
+    `search_model_seconds`: how long it may take.
     """
 
     models: Models
@@ -43,6 +46,8 @@ class Services:
     embedding_model: str
     clock: Callable[[], datetime]
     replica: Database | None = None
+    rerank_model: str = ""
+    search_model_seconds: float = 10.0
 
     def embedder(
         self,
@@ -60,6 +65,20 @@ class Services:
             self.clock,
             limiter=self.limiter,
             seconds=seconds,
+        )
+
+    def search_models(self, caller: Caller) -> SearchModels:
+        """The models that help a search of knowledge, at the caller's cost."""
+        return SearchModels(
+            models=self.models,
+            router=self.router,
+            outbox=self.outbox,
+            limiter=self.limiter,
+            clock=self.clock,
+            caller=caller,
+            endpoint="/v1/chat/completions#knowledge",
+            rerank_model=self.rerank_model,
+            seconds=self.search_model_seconds,
         )
 
     @cached_property

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from shared.documents.pictures import (
     with_captions,
 )
 from shared.errors import NotFoundError
+from shared.knowledge.local_copy import local_directory
 from shared.providers.failures import UpstreamFailure
 from shared.telemetry import logger
 
@@ -80,8 +80,8 @@ class Reading:
             UnreadableDocumentError: It is gone.
         """
         start, end = (0, None) if part is None or part.start is None else (part.start, part.end)
-        with tempfile.TemporaryDirectory(prefix="weir-") as name:
-            path = Path(name) / "file"
+        with local_directory() as directory:
+            path = directory / "file"
             try:
                 await self.objects.download(key, path, start=start, end=end)
             except NotFoundError as error:

@@ -9,12 +9,13 @@ from api.caller import WithCaller, WithServices
 from api.schemas.fields import VectorStorePath
 from api.schemas.search import SearchRequest, SearchResultPage, result_page
 from api.services import Services
-from shared.errors import InvalidRequestError, PermissionDeniedError
+from shared.errors import InvalidRequestError
 from shared.http.request_id import request_id
 from shared.knowledge.passage import Passage
 from shared.knowledge.reranker import WatchedReranker
 from shared.knowledge.rewriting import rewritten
 from shared.knowledge.search import SearchQuery, search
+from shared.knowledge.search_models import outcome_of
 from shared.knowledge.stores import note_use
 from shared.limits.caller import Caller
 from shared.limits.limits import UNLIMITED, Demand
@@ -25,7 +26,7 @@ router = APIRouter()
 # What limits are counted under where no model is asked for; and the longest that a search takes.
 _SEARCH, _LEASE_SECONDS = "search", 60.0
 
-_NO_RERANKER = "No model is set for reranking (WEIR_RERANK_MODEL); name one in `weir.rerank`."
+_RERANK = "weir.rerank"
 
 
 @router.post("/vector_stores/{vector_store_id}/search")
@@ -44,7 +45,7 @@ async def search_store(
             f"A query may have {services.limits.query_limit_chars:,} characters, not {longest:,}.",
             param="query",
         )
-    reranker = _reranker(services, caller, body)
+    reranker = services.search_models(caller).reranker(body.weir.rerank, param=_RERANK)
     tokens = sum(map(estimate_tokens, body.queries))
     reservation = await services.limiter.reserve(
         caller,
@@ -67,34 +68,15 @@ async def search_store(
         await note_use(connection, vector_store_id, services.clock())
     # The answer to one query is in its order already, which diversity may have changed.
     passages = found[0] if len(found) == 1 else best(found, body.max_num_results)
-    error = _rerank_error(body, reranker)
-    return result_page(queries, passages, reranked=reranker is not None and error is None, rerank_error=error)
-
-
-def _reranker(services: Services, caller: Caller, body: SearchRequest) -> WatchedReranker | None:
-    wanted = body.weir.rerank
-    if not wanted:
-        return None
-    named = "" if wanted is True else wanted
-    if named and not caller.may_use(named):
-        raise PermissionDeniedError(
-            f"This key does not allow the model {named!r}; ask its owner to add it.", param="weir.rerank"
-        )
-    reranker = services.reranker(caller, named)
-    return None if reranker is None else WatchedReranker(reranker)
-
-
-def _rerank_error(body: SearchRequest, reranker: WatchedReranker | None) -> str | None:
-    if reranker is None:
-        return _NO_RERANKER if body.weir.rerank else None
-    return None if reranker.failure is None else reranker.failure.for_caller().message
+    return result_page(queries, passages, outcome_of(body.weir.rerank, reranker, param=_RERANK))
 
 
 async def _queries(services: Services, caller: Caller, body: SearchRequest) -> Sequence[str]:
     """What is searched: as it was asked, or as a model would ask it, if that is wanted and one is set."""
-    model = services.asked_model(caller, services.search.rewrite_model) if body.rewrite_query else None
-    if model is None:
+    name = services.search.rewrite_model
+    if not (body.rewrite_query and name):
         return body.queries
+    model = services.search_models(caller).chat(name)
     return await asyncio.gather(*(rewritten(model, text) for text in body.queries))
 
 

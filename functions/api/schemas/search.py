@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from api.schemas.fields import Name, RequestModel, Text
 from shared.knowledge.filters import AttributeFilter
 from shared.knowledge.passage import Passage
+from shared.knowledge.search_models import Reranking
 from shared.knowledge.store_models import AttributeValue
 
 _Query = Annotated[Text, Field(min_length=1)]
@@ -97,13 +98,13 @@ class SearchResultPage(BaseModel):
 
 
 def result_page(
-    queries: Sequence[str], passages: Sequence[Passage], *, reranked: bool, rerank_error: str | None
+    queries: Sequence[str], passages: Sequence[Passage], reranking: Reranking
 ) -> SearchResultPage:
     """Passages as they are answered."""
     return SearchResultPage(
         search_query=list(queries),
         data=[_result(passage) for passage in passages],
-        weir=PageExtras(reranked=reranked, rerank_error=rerank_error),
+        weir=PageExtras(reranked=reranking.done, rerank_error=reranking.error),
     )
 
 
