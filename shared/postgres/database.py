@@ -38,8 +38,7 @@ class Database:
             reconnect_timeout=connect_timeout,
             kwargs={"row_factory": dict_row, "connect_timeout": max(1, round(connect_timeout))},
             configure=_configure,
-            # A Lambda may sleep for minutes between two calls, and find its connections closed.
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
         )
 
     async def open(self) -> None:
@@ -68,6 +67,18 @@ class Database:
             UnavailableError: PostgreSQL cannot be reached.
         """
         return self._transaction()
+
+    async def _check(self, connection: Connection) -> None:
+        """Whether a connection is still there: a Lambda may sleep for minutes, and find all of them closed.
+
+        Where one is not, the others are looked at too. The pool by itself comes upon one at a time, and waits
+        1, 2, 4 ... s after each: four that are gone cost a caller all its time, and a 503.
+        """
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except OperationalError:
+            await self._pool.check()
+            raise
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
