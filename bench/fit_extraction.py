@@ -20,10 +20,11 @@ import numpy as np
 from bench.wcxb import ARCHIVE, TruePage, f1, pages, words
 from shared.charset.decode import decode
 from shared.web.extraction.choose import best_expected, chances
+from shared.web.extraction.containers import Numbers
 from shared.web.extraction.content import read_page
 from shared.web.extraction.features import first_columns
 from shared.web.extraction.overlap import shares_within
-from shared.web.extraction.reading import Column, Numbers, Reading
+from shared.web.extraction.reading import Column, Reading
 from shared.web.extraction.smoothing import second_columns
 
 TABLE = Path(__file__).resolve().parent.parent / "shared" / "web" / "extraction" / "weights.py"

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from shared.charset.decode import decode
 from shared.errors import InvalidRequestError
 from shared.web.robots import Directives, read_directives
 from shared.web.simhash import simhash
-from shared.web.urls import normalise, same_site
+from shared.web.urls import normalise, resolve, same_site
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -59,12 +58,12 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         charset: The label of the `Content-Type` header.
         product: The robot's name, for `<meta>` tags that speak to it.
     """
-    from trafilatura import load_html
     from trafilatura.metadata import extract_metadata
 
     from shared.web.extraction.content import main_content
+    from shared.web.extraction.parse import parse
 
-    tree = load_html(decode(body, charset, markup=True).text)
+    tree = parse(decode(body, charset, markup=True).text)
     if tree is None:
         return _empty()
     _make_absolute(tree, _base(tree, url))
@@ -85,7 +84,7 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         author=_clean(described.author or "") or None,
         description=_clean(described.description or "") or None,
         site_name=_site_name(described.sitename, described.hostname),
-        simhash=simhash(content.text),
+        simhash=simhash(content.words),
     )
 
 
@@ -111,7 +110,7 @@ def _base(tree: "HtmlElement", url: str) -> str:
 
 def _joined(url: str, href: str) -> str:
     try:
-        return urljoin(url, href)
+        return resolve(url, href)
     except ValueError:
         return ""
 

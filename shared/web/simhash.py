@@ -5,33 +5,31 @@ al., WWW 2007).
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
-
-from shared.web.extraction.words import words_of
 
 NEAR_DUPLICATE_BITS: Final = 3
 
 _BYTES: Final = 8
 
 
-def simhash(text: str) -> int | None:
-    """The hash of a text, from 0 to 2**64 - 1; `None` for a text without words.
+def simhash(words: Sequence[str]) -> int | None:
+    """The hash of a text by its words, from 0 to 2**64 - 1; `None` for a text without words.
 
     Made of its runs of three words, so that the order counts; of Chinese and Japanese, of three signs.
     """
     import numpy as np
 
-    words = words_of(text)
     if not words:
         return None
     runs = Counter(map("\n".join, zip(words, words[1:], words[2:], strict=False))) or Counter(
         ["\n".join(words)]
     )
-    hashes = b"".join(blake2b(run.encode(), digest_size=_BYTES).digest() for run in runs)
+    hashes = b"".join([blake2b(run.encode(), digest_size=_BYTES).digest() for run in runs])
     bits = np.unpackbits(np.frombuffer(hashes, dtype=np.uint8).reshape(-1, _BYTES), axis=1)
-    sums = (bits * 2.0 - 1.0).T @ np.array(list(runs.values()), dtype=np.float64)
-    return int.from_bytes(np.packbits(sums > 0).tobytes())
+    ones = np.array(list(runs.values())) @ bits
+    return int.from_bytes(np.packbits(2 * ones > runs.total()).tobytes())
 
 
 def quarters(simhash: int) -> tuple[int, int, int, int]:

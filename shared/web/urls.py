@@ -1,7 +1,7 @@
 """URLs as the identity of pages: one spelling for each, and which belong to one site."""
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from shared.errors import InvalidRequestError
 
@@ -13,6 +13,12 @@ _HOST = re.compile(r"[a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\]")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+# A path from the root that has one spelling, and no segment that begins with a dot.
+_PLAIN_PATH = r"(?:/(?!\.)[A-Za-z0-9_!$&'()*+,:=@~.-]*)+"
+# What most links of most pages are: in its one spelling already, but for a fragment.
+_PLAIN = re.compile(rf"(https?://[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*{_PLAIN_PATH})(?:#[!-~]*)?")
+_ROOTED = re.compile(rf"(?!//){_PLAIN_PATH}(?:\?[!$-~]+)?")
+
 
 def normalise(url: str) -> str:
     """The one spelling of `url`: canonical escapes, sorted query, no fragment, no default port.
@@ -20,10 +26,19 @@ def normalise(url: str) -> str:
     Raises:
         InvalidRequestError: Not an http or https URL, with credentials in it, or longer than `MAX_LENGTH`.
     """
+    url = url.strip()
+    plain = _PLAIN.fullmatch(url)  # takes a tenth of the time of what follows
+    spelled = plain[1] if plain else _spelled(url)
+    if len(spelled) > MAX_LENGTH:
+        raise InvalidRequestError(f"A URL may have {MAX_LENGTH:,} characters; this has more.", param="url")
+    return spelled
+
+
+def _spelled(url: str) -> str:
     from w3lib.url import canonicalize_url
 
     try:
-        parts = urlsplit(canonicalize_url(url.strip()))
+        parts = urlsplit(canonicalize_url(url))
         port = parts.port
     except ValueError as error:
         raise InvalidRequestError(f"{url[:200]!r} is not a URL.", param="url") from error
@@ -33,10 +48,16 @@ def normalise(url: str) -> str:
     if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
         raise InvalidRequestError(f"{url[:200]!r} is not an http or https URL.", param="url")
     netloc = host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
-    spelled = urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
-    if len(spelled) > MAX_LENGTH:
-        raise InvalidRequestError(f"A URL may have {MAX_LENGTH:,} characters; this has more.", param="url")
-    return spelled
+    return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+
+
+def resolve(base: str, href: str) -> str:
+    """`href` as seen from `base`, a normalised URL: as `urljoin`, and quicker for a path from the root.
+
+    Raises:
+        ValueError: What came out is broken, as `http://[`.
+    """
+    return origin(base) + href if _ROOTED.fullmatch(href) else urljoin(base, href)
 
 
 def origin(url: str) -> str:

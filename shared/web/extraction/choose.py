@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.web.extraction.containers import Numbers
 from shared.web.extraction.features import first_columns
-from shared.web.extraction.reading import Column, Numbers, Reading
+from shared.web.extraction.reading import Column, Reading
 from shared.web.extraction.smoothing import second_columns
 from shared.web.extraction.weights import FIRST, SECOND
 
@@ -45,7 +46,9 @@ def chosen(page: Reading, *, article: bool) -> list[bool]:
 
 def chances(columns: Iterable[Column], weights: Mapping[str, float]) -> Numbers:
     """A logistic model: for each piece the chance that it belongs, from 0 to 1."""
-    odds = sum(weights[name] * values for name, values in columns) + weights["constant"]
+    names, values = zip(*columns, strict=True)
+    # Not by the quicker `@`: for large pages it sets other threads to work, which wait busily for more.
+    odds = np.einsum("i,ij->j", [weights[name] for name in names], np.array(values)) + weights["constant"]
     likely: Numbers = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     return likely
 

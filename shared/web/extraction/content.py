@@ -5,10 +5,13 @@ the page is cut into pieces, and what trafilatura took of each is one of the sig
 """
 
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from typing import Final
 
+from lxml.etree import XPath, strip_attributes
 from lxml.html import HtmlElement
+from trafilatura import extract
+from trafilatura.settings import Extractor
 
 from shared.web.extraction.choose import chosen
 from shared.web.extraction.declared import is_article
@@ -22,16 +25,22 @@ from shared.web.extraction.words import words_of
 # time for cells that span others grows with their square: of 2,000 it is 18 s.
 _ELEMENTS_LIMIT: Final = 50_000
 _SPANS_LIMIT: Final = 200
+_is_too_large: Final = XPath(f"count(//*) > {_ELEMENTS_LIMIT}")
+_has_too_many_spans: Final = XPath(f"count(//*[@colspan or @rowspan]) > {_SPANS_LIMIT}")
+
+# Made once, as it is read from trafilatura's configuration.
+_OPTIONS: Final = Extractor(comments=False)
 
 
 @dataclass(frozen=True)
 class MainContent:
     """`markdown` has links and images; `text` is the words alone, a heading, paragraph or item a line, and
-    without a title at its beginning.
+    without a title at its beginning; `words` are those of the text, in lower case.
     """
 
     markdown: str
     text: str
+    words: tuple[str, ...]
 
 
 def main_content(tree: HtmlElement) -> MainContent:
@@ -40,7 +49,9 @@ def main_content(tree: HtmlElement) -> MainContent:
     page = read_page(tree)
     kept = list(compress(page.pieces, chosen(page, article=article)))
     titled = bool(kept) and kept[0].level == 1
-    return MainContent(compose(kept), plain(kept[1:] if titled and len(kept) > 1 else kept))
+    told = kept[1:] if titled and len(kept) > 1 else kept
+    words = tuple(chain.from_iterable(piece.words for piece in told))
+    return MainContent(compose(kept), plain(told), words)
 
 
 def read_page(tree: HtmlElement) -> Reading:
@@ -51,11 +62,8 @@ def read_page(tree: HtmlElement) -> Reading:
 
 
 def _by_trafilatura(tree: HtmlElement) -> str:
-    from lxml.etree import strip_attributes
-    from trafilatura import extract
-
-    if sum(1 for _ in tree.iter()) > _ELEMENTS_LIMIT:
+    if _is_too_large(tree):
         return ""
-    if len(tree.xpath("//*[@colspan or @rowspan]")) > _SPANS_LIMIT:
+    if _has_too_many_spans(tree):
         strip_attributes(tree, "colspan", "rowspan")
-    return extract(tree, include_comments=False) or ""
+    return extract(tree, options=_OPTIONS) or ""

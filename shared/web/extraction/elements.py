@@ -26,4 +26,5 @@ _GUTTER: Final = frozenset((
 
 def beside_text(element: HtmlElement) -> bool:
     """Whether its class says that it stands beside the text, and is none of it."""
-    return not _GUTTER.isdisjoint(element.get("class", "").split())
+    names = element.get("class")
+    return names is not None and not _GUTTER.isdisjoint(names.split())

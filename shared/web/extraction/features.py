@@ -11,13 +11,20 @@ from typing import Final
 
 import numpy as np
 
+from shared.web.extraction.containers import running
+from shared.web.extraction.piece import Piece
 from shared.web.extraction.place import KINDS
-from shared.web.extraction.reading import Column, Reading, everywhere, per, running, shifted
+from shared.web.extraction.reading import Column, Reading, Shifted, everywhere, per, windows
 
 _SENTENCE: Final = re.compile(r"[.!?,]\s|[。！？，、]")
 _PRICE: Final = re.compile(r"[$€£¥₹]\s?\d|\d\s?[€£¥₹]")
+_CURRENCIES: Final = "$€£¥₹"
 _DIGIT: Final = re.compile(r"\d")
 
+_TOLD: Final = (
+    "heading 1", "heading 2", "heading 3+", "paragraph", "item", "table", "code", "quoted", "depth",
+    "holds sentences", "price", "digits", "image",
+)  # fmt: skip
 _LENGTHS: Final = (1, 3, 6, 11, 21, 50)
 _NEIGHBOURS: Final = (1, 2, 3)
 _WINDOWS: Final = (3, 8, 20)
@@ -37,31 +44,41 @@ def first_columns(page: Reading) -> Iterator[Column]:
 
 
 def _form(page: Reading) -> Iterator[Column]:
-    kinds = ("paragraph", "item", "table", "code")
-    for level in (1, 2):
-        yield f"heading {level}", page.each(lambda piece, level=level: piece.level == level)  # type: ignore[misc]
-    yield "heading 3+", page.each(lambda piece: piece.level > 2)
-    for kind in kinds:
-        yield kind, page.each(lambda piece, kind=kind: piece.kind == kind)  # type: ignore[misc]
-    yield "quoted", page.each(lambda piece: piece.quoted)
+    told = np.array([_told(piece) for piece in page.pieces], dtype=np.float64)
+    yield from zip(_TOLD, told.T, strict=True)
     yield "words", np.log1p(page.words)
     for length in _LENGTHS:
         yield f"more than {length} words", np.where(page.words > length, 1.0, 0.0)
     yield "links", page.links
     yield "all links", np.where(page.links > 0.8, 1.0, 0.0)
     yield "ends a sentence", page.ends
-    yield "holds sentences", page.each(lambda piece: bool(_SENTENCE.search(piece.text)))
-    yield "price", page.each(lambda piece: bool(_PRICE.search(piece.text)))
-    yield "digits", page.each(lambda piece: len(_DIGIT.findall(piece.text)) / max(len(piece.text), 1))
-    yield "image", page.each(lambda piece: "![" in piece.markdown)
     yield "title", page.each(lambda piece: bool(piece.words) and piece.words == page.title)
 
 
+def _told(piece: Piece) -> tuple[float, ...]:
+    """What the piece alone tells: the columns `_TOLD`."""
+    kind, text = piece.kind, piece.text
+    digits = len(_DIGIT.findall(text))
+    return (
+        piece.level == 1,
+        piece.level == 2,
+        piece.level > 2,
+        kind == "paragraph",
+        kind == "item",
+        kind == "table",
+        kind == "code",
+        piece.quoted,
+        piece.place.depth,
+        bool(_SENTENCE.search(text)),
+        digits > 0 and any(map(text.__contains__, _CURRENCIES)) and bool(_PRICE.search(text)),
+        digits / max(len(text), 1),
+        "![" in piece.markdown,
+    )
+
+
 def _surroundings(page: Reading) -> Iterator[Column]:
-    flags = page.containers.flags(page.words)
-    for column, kind in enumerate(KINDS):
-        yield f"in {kind}", flags[:, column]
-    yield "depth", page.each(lambda piece: piece.place.depth)
+    for kind, flags in zip(KINDS, page.containers.flags(page.words), strict=True):
+        yield f"in {kind}", flags
 
 
 def _position(page: Reading) -> Iterator[Column]:
@@ -89,53 +106,52 @@ def _neighbours(page: Reading) -> Iterator[Column]:
         ("ends a sentence", page.ends),
         ("taken", page.taken),
     )
-    for distance in _NEIGHBOURS:
-        for name, values in told:
-            yield f"{name}: {distance} before", shifted(values, distance)
-            yield f"{name}: {distance} after", shifted(values, -distance)
+    for name, values in told:
+        near = Shifted(values, max(_NEIGHBOURS))
+        for distance in _NEIGHBOURS:
+            yield f"{name}: {distance} before", near.before(distance)
+            yield f"{name}: {distance} after", near.after(distance)
 
 
 def _windows(page: Reading) -> Iterator[Column]:
-    numbers, count = np.arange(len(page.words)), len(page.words)
-    words, links, taken = map(running, (page.words, page.link_words, page.taken * page.words))
-    for size in _WINDOWS:
-        low, high = np.maximum(numbers - size, 0), np.minimum(numbers + size + 1, count)
-        inside = words[high] - words[low]
-        yield f"taken within {size}", per(taken[high] - taken[low], inside)
-        yield f"links within {size}", per(links[high] - links[low], inside)
-        yield f"words within {size}", np.log1p(inside / (high - low))
+    low, high = windows(len(page.words), _WINDOWS)
+    before = running(np.array((page.words, page.link_words, page.taken * page.words)))
+    words, links, taken = before[:, high] - before[:, low]
+    told = (
+        ("taken", per(taken, words)),
+        ("links", per(links, words)),
+        ("words", np.log1p(words / (high - low))),
+    )
+    for name, values in told:
+        for row, size in enumerate(_WINDOWS):
+            yield f"{name} within {size}", values[row]
 
 
 def _containers(page: Reading) -> Iterator[Column]:
-    tree = page.containers
-    words, links = tree.sums(page.words), tree.sums(page.link_words)
-    taken, pieces = tree.sums(page.taken * page.words), tree.sums(np.ones(len(page.words)))
-    told = (
-        ("words", np.log1p(words)),
-        ("links", per(links, words)),
-        ("taken", per(taken, words)),
-        ("words a piece", np.log1p(per(words, pieces))),
-    )
-    for level, places in enumerate(tree.above(_CONTAINERS)):
-        for name, values in told:
-            yield f"{name} in container {level}", np.where(places >= 0, values[places], 0.0)
+    summed = (page.words, page.link_words, page.taken * page.words, np.ones(len(page.words)))
+    words, links, taken, pieces = page.containers.sums(np.array(summed))
+    names = ("words", "links", "taken", "words a piece")
+    told = (np.log1p(words), per(links, words), per(taken, words), np.log1p(per(words, pieces)))
+    for name, rows in zip(names, page.containers.spread(np.array(told), _CONTAINERS), strict=True):
+        for level, values in enumerate(rows):
+            yield f"{name} in container {level}", values
 
 
 def _likes(page: Reading) -> Iterator[Column]:
-    ones = np.ones(len(page.words))
-    for name, alike in page.likes.items():
-        words = page.others(alike, page.words)
-        yield f"number of {name}", np.log1p(page.others(alike, ones))
+    summed = np.array((np.ones(len(page.words)), page.words, page.link_words, page.taken * page.words))
+    for name, likes in page.likes.items():
+        count, words, links, taken = likes.others(summed)
+        yield f"number of {name}", np.log1p(count)
         yield f"no {name} with words", np.where(words == 0, 1.0, 0.0)
         yield f"words of {name}", np.log1p(words)
-        yield f"links of {name}", per(page.others(alike, page.link_words), words)
-        yield f"taken of {name}", per(page.others(alike, page.taken * page.words), words)
+        yield f"links of {name}", per(links, words)
+        yield f"taken of {name}", per(taken, words)
     copies: dict[str, int] = {}
     seen = []
     for piece in page.pieces:
         seen.append(float(piece.text in copies))
         copies[piece.text] = copies.get(piece.text, 0) + 1
-    yield "copies", page.each(lambda piece: float(np.log(copies[piece.text])))
+    yield "copies", np.log(page.each(lambda piece: copies[piece.text]))
     yield "seen before", np.array(seen, dtype=np.float64)
 
 

@@ -24,10 +24,9 @@ class Run:
         if self.blank and text.isspace():
             return
         self.blank = False
-        if "\n" in text:  # in the source a space like others; a line ends at <br>
-            text = _SPACES.sub(" ", text)
+        text = text.replace("\n", " ")  # in the source a space like others; a line ends at <br>
         self._text.append(text)
-        self._marked.append(_TAG.sub(r"\\<", text))
+        self._marked.append(_TAG.sub(r"\\<", text) if "<" in text else text)
         if self.links:
             self._linked.append(text)
 
@@ -99,8 +98,8 @@ def escape_lines(markdown: str) -> str:
 
 def _tidy(text: str) -> str:
     if "\n" not in text:
-        return _SPACES.sub(" ", text).strip()
-    return "\n".join(line for line in (_SPACES.sub(" ", line).strip() for line in text.split("\n")) if line)
+        return " ".join(text.split())
+    return "\n".join(line for line in (" ".join(line.split()) for line in text.split("\n")) if line)
 
 
 def _label(text: str) -> str:
@@ -110,4 +109,4 @@ def _label(text: str) -> str:
 
 
 def _target(url: str) -> str:
-    return _SPACES.sub("%20", url.strip()).replace("(", "%28").replace(")", "%29")
+    return "%20".join(url.split()).replace("(", "%28").replace(")", "%29")

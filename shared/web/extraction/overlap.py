@@ -14,7 +14,8 @@ _Run = tuple[str, str, str]
 def shares_within(pieces: Sequence[Piece], text: str) -> list[float]:
     """For each piece, the share of its runs of three words that the text has; short ones are looked for as
     whole lines."""
-    lines = [tuple(words_of(line)) for line in text.split("\n")]
+    known = {piece.text: piece.words for piece in pieces}
+    lines = [known.get(line) or tuple(words_of(line)) for line in text.split("\n")]
     words = [word for line in lines for word in line]
     runs = set(zip(words, words[1:], words[2:], strict=False))
     whole = set(lines)
@@ -24,5 +25,5 @@ def shares_within(pieces: Sequence[Piece], text: str) -> list[float]:
 def _share(words: tuple[str, ...], runs: set[_Run], lines: set[tuple[str, ...]]) -> float:
     if len(words) <= _LENGTH:
         return float(bool(words) and words in lines)
-    own = list(zip(words, words[1:], words[2:], strict=False))
-    return sum(run in runs for run in own) / len(own)
+    own = zip(words, words[1:], words[2:], strict=False)
+    return sum(map(runs.__contains__, own)) / (len(words) - _LENGTH + 1)

@@ -44,12 +44,12 @@ class _Reader:
 
     def children(self, element: HtmlElement) -> None:
         self._depth += 1
-        if element.text:
-            self._run.write(element.text)
+        if text := element.text:
+            self._run.write(text)
         for child in element:
             self._walk(child)
-            if child.tail:
-                self._run.write(child.tail)
+            if tail := child.tail:
+                self._run.write(tail)
         self._depth -= 1
 
     def flush(self) -> None:

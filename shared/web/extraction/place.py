@@ -1,7 +1,9 @@
 """Where a piece of a page stands: the elements around it, and what their names say of it."""
 
 import re
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Final
 
 from lxml.html import HtmlElement
@@ -81,63 +83,64 @@ _ROLES: Final[dict[str, str]] = {
     "menubar": "navigation",
 }
 KINDS: Final = tuple(dict.fromkeys((*_NAMES, *_TAGS.values())))
-_KIND_OF_NAME: Final[dict[str, list[str]]] = {}
+# A set of kinds is a number, with a bit for each.
+_BITS: Final = {kind: 1 << number for number, kind in enumerate(KINDS)}
+_KINDS_OF_NAME: Final[dict[str, int]] = {}
 for _kind, _words in _NAMES.items():
     for _word in _words.split():
-        _KIND_OF_NAME.setdefault(_word, []).append(_kind)
+        _KINDS_OF_NAME[_word] = _KINDS_OF_NAME.get(_word, 0) | _BITS[_kind]
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_ALWAYS: Final = frozenset(("main", "article", "content"))
-_MOST: Final = 0.6
+# What an element with most of a page's words can be too.
+ALWAYS: Final = _BITS["main"] | _BITS["article"] | _BITS["content"]
 # Names that say how an element looks, as in Tailwind and Bootstrap: "text-sm", "items-center", "md:hidden".
 _STYLING: Final = re.compile(
     r"\S*[:\[\]/]|-?(?:align|bg|block|border|bottom|col|content|flex|float|font|gap|grid|h|items|justify|left|leading"
     r"|m[trblxy]?|max|min|object|order|overflow|p[trblxy]?|position|right|row|self|space|text|top|tracking|w|z)-"
 )
+# Longer classes and ids say no more.
+_NAMES_LENGTH: Final = 400
 _INVISIBLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
 class Place:
-    """An element that holds text. `own` is what its names say that it holds; `key` tells its likes."""
+    """An element that holds text. `own` is what its names say that it holds, a bit for each of `KINDS`; `key`
+    tells its likes."""
 
     __slots__ = ("depth", "key", "own", "parent")
 
     def __init__(self, parent: "Place | None", element: HtmlElement) -> None:
+        tag: str = element.tag
+        attributes = dict(element.items())
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
-        self.own = _kinds(element)
-        self.key: str = f"{element.tag}.{element.get('class', '')}"
-
-    def kinds(self, around: frozenset[str], share: float) -> frozenset[str]:
-        """What it is, given what is around it and its share of the page's words.
-
-        An element with most of a page's words is no boilerplate, whatever its name: many sites wrap all in a
-        form, or call the body "has-sidebar".
-        """
-        own = self.own if share <= _MOST else self.own & _ALWAYS
-        return around | own if own else around
+        self.own = _kinds(tag, attributes)
+        self.key = f"{tag}.{attributes.get('class', '')}"
 
 
-def _kinds(element: HtmlElement) -> frozenset[str]:
-    tag = element.tag
+def _kinds(tag: str, attributes: Mapping[str, str]) -> int:
     if tag in ("body", "html"):
-        return frozenset()
-    kinds = _named(f"{element.get('class', '')} {element.get('id', '')}")
-    more = [_TAGS[tag]] if tag in _TAGS else []
-    role = element.get("role")
-    if role in _ROLES:
-        more.append(_ROLES[role])
-    style = element.get("style")
-    if (
-        (style and _INVISIBLE.search(style))
-        or element.get("hidden") is not None
-        or element.get("aria-hidden") == "true"
-    ):
-        more.append("hidden")
-    return kinds.union(more) if more else kinds
+        return 0
+    kinds = _BITS[_TAGS[tag]] if tag in _TAGS else 0
+    if not attributes:
+        return kinds
+    for name in f"{attributes.get('class', '')} {attributes.get('id', '')}"[:_NAMES_LENGTH].split():
+        kinds |= _named(name)
+    if (role := attributes.get("role")) in _ROLES:
+        kinds |= _BITS[_ROLES[role]]
+    return kinds | _BITS["hidden"] if _is_hidden(attributes) else kinds
 
 
-@lru_cache(maxsize=4096)
-def _named(names: str) -> frozenset[str]:
-    told = " ".join(name for name in names[:400].split() if not _STYLING.match(name))
-    words = {word.lower() for word in _WORDS.findall(told)}
-    return frozenset(kind for word in words for kind in _KIND_OF_NAME.get(word, ()))
+def _is_hidden(attributes: Mapping[str, str]) -> bool:
+    return (
+        "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or bool(_INVISIBLE.search(attributes.get("style", "")))
+    )
+
+
+@lru_cache(maxsize=2**14)
+def _named(name: str) -> int:
+    if _STYLING.match(name):
+        return 0
+    words = _WORDS.findall(name)
+    return reduce(or_, (_KINDS_OF_NAME.get(word.lower(), 0) for word in words), 0)

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.web.extraction.containers import Containers
+from shared.web.extraction.containers import Containers, Numbers
 from shared.web.extraction.piece import Piece
 
-Numbers = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Column = tuple[str, Numbers]
 
 _SENTENCE_END: Final = re.compile(r"[.!?:;。！？：；…][\"'”’»)\]]*$")
@@ -38,7 +38,10 @@ class Reading:
         self.headings = self.each(lambda piece: piece.kind == "heading")
         self.total = max(float(self.words.sum()), 1.0)
         self.containers = Containers(pieces)
-        self.likes = {"kin": self._alike(_kin), "cousins": self._alike(_cousin)}
+        self.likes = {
+            "kin": Likes([_kin(piece) for piece in pieces]),
+            "cousins": Likes([_cousin(piece) for piece in pieces]),
+        }
 
     def each(self, measure: Callable[[Piece], float]) -> Numbers:
         return np.array([measure(piece) for piece in self.pieces], dtype=np.float64)
@@ -48,16 +51,21 @@ class Reading:
         telling = np.flatnonzero((self.taken > 0.5) & (self.words >= _TELLING_WORDS))
         return (int(telling[0]), int(telling[-1])) if len(telling) else (len(self.pieces), -1)
 
-    def _alike(self, key: Callable[[Piece], Hashable]) -> NDArray[np.intp]:
-        """A number for each piece, the same for those of the same key."""
-        numbers: dict[Hashable, int] = {}
-        keys = (key(piece) for piece in self.pieces)
-        return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
 
-    def others(self, alike: NDArray[np.intp], values: Numbers) -> Numbers:
-        """The sum of a value over the likes of each piece, itself left out."""
-        sums: Numbers = np.bincount(alike, values)[alike] - values
-        return sums
+class Likes:
+    """Which pieces are alike: those of the same key."""
+
+    def __init__(self, keys: Sequence[Hashable]) -> None:
+        numbers: dict[Hashable, int] = {}
+        self._of: Indices = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)
+        self._sorted = np.argsort(self._of, kind="stable")
+        self._begins = np.searchsorted(self._of[self._sorted], np.arange(len(numbers)))
+
+    def others(self, values: Numbers) -> Numbers:
+        """The sum of a value over the likes of each piece, itself left out; of several rows, for each row."""
+        sums = np.add.reduceat(values[..., self._sorted], self._begins, axis=-1)
+        others: Numbers = sums[..., self._of] - values
+        return others
 
 
 def _kin(piece: Piece) -> Hashable:
@@ -70,18 +78,29 @@ def _cousin(piece: Piece) -> Hashable:
     return piece.kind, piece.level, piece.place.key
 
 
-def running(values: Numbers) -> Numbers:
-    """Sums of the first 0, 1, 2 ... values."""
-    return np.concatenate(([0.0], np.cumsum(values)))
+class Shifted:
+    """A value of the pieces so many places before and after; beyond the ends, 0."""
+
+    def __init__(self, values: Numbers, reach: int) -> None:
+        margin = np.zeros(reach)
+        self._values = np.concatenate((margin, values, margin))
+        self._reach = reach
+        self._count = len(values)
+
+    def before(self, distance: int) -> Numbers:
+        return self._from(self._reach - distance)
+
+    def after(self, distance: int) -> Numbers:
+        return self._from(self._reach + distance)
+
+    def _from(self, begin: int) -> Numbers:
+        return self._values[begin : begin + self._count]
 
 
-def shifted(values: Numbers, by: int) -> Numbers:
-    shifted = np.zeros_like(values)
-    if 0 < by < len(values):
-        shifted[by:] = values[:-by]
-    elif -len(values) < by < 0:
-        shifted[:by] = values[-by:]
-    return shifted
+def windows(count: int, sizes: Sequence[int]) -> tuple[Indices, Indices]:
+    """For each size a row: for each piece where those begin and end that are no farther from it."""
+    here, reach = np.arange(count), np.array(sizes)[:, np.newaxis]
+    return np.maximum(here - reach, 0), np.minimum(here + reach + 1, count)
 
 
 def per(values: Numbers, counts: Numbers) -> Numbers:

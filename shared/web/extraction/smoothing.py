@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from shared.web.extraction.reading import Column, Numbers, Reading, everywhere, per, running, shifted
+from shared.web.extraction.containers import Numbers, running
+from shared.web.extraction.reading import Column, Reading, Shifted, everywhere, per, windows
 
 _NEIGHBOURS: Final = (1, 2, 3, 4)
 _WINDOWS: Final = (3, 8, 20, 50)
@@ -22,9 +23,10 @@ def second_columns(page: Reading, chances: Numbers) -> Iterator[Column]:
     weights = page.words + _LEAST_WORDS
     yield "first chance", chances
     yield "first odds", np.log((chances + 1e-6) / (1 - chances + 1e-6))
+    near = Shifted(chances, max(_NEIGHBOURS))
     for distance in _NEIGHBOURS:
-        yield f"chance {distance} before", shifted(chances, distance)
-        yield f"chance {distance} after", shifted(chances, -distance)
+        yield f"chance {distance} before", near.before(distance)
+        yield f"chance {distance} after", near.after(distance)
     yield from _windows(chances, weights)
     yield from _containers(page, chances, weights)
     yield from _likes(page, chances, weights)
@@ -39,20 +41,21 @@ def second_columns(page: Reading, chances: Numbers) -> Iterator[Column]:
 def _windows(chances: Numbers, weights: Numbers) -> Iterator[Column]:
     words, hits = running(weights), running(chances * weights)
     here = np.arange(len(chances))
-    for size in _WINDOWS:
-        low, high = np.maximum(here - size, 0), np.minimum(here + size + 1, len(chances))
-        for side, begin, end in (("", low, high), (" before", low, here), (" after", here + 1, high)):
-            yield f"chance within {size}{side}", per(hits[end] - hits[begin], words[end] - words[begin])
+    low, high = windows(len(chances), _WINDOWS)
+    for side, begin, end in (("", low, high), (" before", low, here), (" after", here + 1, high)):
+        shares = per(hits[end] - hits[begin], words[end] - words[begin])
+        for row, size in enumerate(_WINDOWS):
+            yield f"chance within {size}{side}", shares[row]
 
 
 def _containers(page: Reading, chances: Numbers, weights: Numbers) -> Iterator[Column]:
-    shares = per(page.containers.sums(chances * weights), page.containers.sums(weights))
-    for level, places in enumerate(page.containers.above(_CONTAINERS)):
-        yield f"chance in container {level}", np.where(places >= 0, shares[places], 0.0)
+    hits, words = page.containers.sums(np.array((chances * weights, weights)))
+    for level, shares in enumerate(page.containers.spread(per(hits, words), _CONTAINERS)):
+        yield f"chance in container {level}", shares
 
 
 def _likes(page: Reading, chances: Numbers, weights: Numbers) -> Iterator[Column]:
-    for name, alike in page.likes.items():
-        others = page.others(alike, weights)
-        share = per(page.others(alike, chances * weights), others)
+    for name, likes in page.likes.items():
+        hits, others = likes.others(np.array((chances * weights, weights)))
+        share = per(hits, others)
         yield f"chance of {name}", np.where(others > _LEAST_WORDS / 2, share, chances)

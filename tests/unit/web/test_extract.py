@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from shared.web.extract import Page, extract
+from shared.web.extraction.words import words_of
 from shared.web.robots import Directives
 from shared.web.simhash import simhash
 
@@ -82,7 +83,7 @@ def test_what_a_page_says_of_itself() -> None:
     assert page.published == date(2024, 5, 6)
     assert page.canonical_url == "https://example.com/docs/widgets"
     assert page.directives == Directives()
-    assert page.simhash == simhash(page.text)
+    assert page.simhash == simhash(words_of(page.text))
 
 
 def test_json_ld_and_open_graph_say_who_wrote_a_page() -> None:

@@ -1,11 +1,14 @@
 """One spelling for each URL, and which belong to one site."""
 
+from urllib.parse import urljoin
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from w3lib.url import canonicalize_url
 
 from shared.errors import InvalidRequestError
-from shared.web.urls import MAX_LENGTH, host_and_port, normalise, origin, same_site
+from shared.web.urls import MAX_LENGTH, host_and_port, normalise, origin, resolve, same_site
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,28 @@ def test_a_normalised_url_stays_as_it_is(path: str, query: str, scheme: str) -> 
     assert normalise(once) == once
     assert once.isascii()
     assert origin(once) == f"{scheme}://example.com"
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        ["/", "//", "/a", "/B.html", "/.", "/..", "/.b", "?", "?q=1", "#", "#part", ";", "%7e", "é", " "]
+    )
+).map("".join)
+
+
+@given(st.sampled_from(["example.com", "a-b.example", "1.2.3.4", "A.example", "-a.example"]), PARTS)
+def test_what_is_spelled_right_already_is_known_as_w3lib_knows_it(host: str, path: str) -> None:
+    url = f"https://{host}/{path}"
+    if host.startswith("-"):
+        with pytest.raises(InvalidRequestError):
+            normalise(url)
+    else:
+        assert normalise(url) == canonicalize_url(url.strip())
+
+
+@given(PARTS, st.sampled_from(["http://example.com/a/b?c=d", "https://example.com:8443/"]))
+def test_a_link_is_resolved_as_urljoin_does_it(href: str, base: str) -> None:
+    assert resolve(base, href) == urljoin(base, href)
 
 
 @pytest.mark.parametrize(
