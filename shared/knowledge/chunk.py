@@ -17,7 +17,7 @@ from shared.providers.tokens import estimate_tokens
 
 # Recursive cuts of 200 to 400 tokens without overlap are a strong baseline in published comparisons
 # (research.trychroma.com/evaluating-chunking); docs/knowledge.md has what was measured here.
-MAX_TOKENS = 384
+MAX_TOKENS = 512
 
 # Where a Markdown link or picture leads, behind its words.
 _TARGET = re.compile(r"(\[[^\[\]\n]*\])\((?:[a-z][a-z0-9+.-]*:|/|#|\.)[^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")

@@ -207,7 +207,7 @@ async def test_a_size_of_chunks_is_the_files_or_else_the_stores(member: Member) 
     assert again.chunking_strategy.static.max_chunk_size_tokens == 200
     other = await stores.create(file_ids=[named[0].id])
     (usual,) = [file async for file in stores.files.list(other.id)]
-    assert usual.chunking_strategy.static.max_chunk_size_tokens == 384
+    assert usual.chunking_strategy.static.max_chunk_size_tokens == 512
     assert usual.model_extra["weir"]["unread_pages"] == []
 
 
