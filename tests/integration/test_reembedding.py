@@ -29,7 +29,7 @@ def desk(database: Database, tenant_id: str, objects: Objects, queues: QueueUrls
 
 def text(lines: Sequence[str]) -> bytes:
     # Long enough that each rule is a chunk of its own.
-    return "\n\n".join(f"{line} {'It is a good rule to keep. ' * 8}" for line in lines).encode()
+    return "\n\n".join(f"{line} {'It is a good rule to keep. ' * 11}" for line in lines).encode()
 
 
 async def test_what_did_not_change_is_not_embedded_again(desk: Desk) -> None:
