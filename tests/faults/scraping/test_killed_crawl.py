@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,18 +14,21 @@ from aiohttp.test_utils import TestServer
 
 from bench.crawl_site import Visits, application
 from local.components.cloud import Cloud
-from local.process import Child, Launcher, Program
+from local.process import Launcher, Program
 from shared.aws.clients import call, client
 from shared.aws.objects import Objects
 from shared.aws.queues import Queue
 from shared.postgres.database import Database
 from shared.web.scrape_models import NewScrape, PageCounts, Scrape
 from shared.web.scrapes import create_scrape, first_messages, get_scrape
+from tests.faults.crew import Crew
 from tests.faults.stores import ValkeyServer
 
 _WORKERS = 3
-# What a worker has in hand at most: a batch, of which four are worked on.
+# Requests to the site at once, by all workers.
 _AT_ONCE = 4
+# What a worker has in hand at most: the pages of a batch, which are fetched one by one and committed together.
+_IN_HAND = 10
 
 # Seconds after which what a dead worker held comes back.
 _HIDDEN = 6
@@ -38,36 +40,6 @@ async def queue_url(aws: None) -> str:
     attributes = {"VisibilityTimeout": str(_HIDDEN)}
     name = f"killed-{time.monotonic_ns()}"
     return str((await call(client("sqs").create_queue, QueueName=name, Attributes=attributes))["QueueUrl"])
-
-
-class Crew:
-    """Worker processes, of which one is killed now and then and replaced at once."""
-
-    def __init__(self, launcher: Launcher, program: Program, seed: int) -> None:
-        self._launcher = launcher
-        self._program = program
-        self._random = random.Random(seed)
-        self._workers: list[Child] = []
-        self.killed = 0
-
-    async def start(self) -> None:
-        for number in range(_WORKERS):
-            self._workers.append(await self._launcher.start(self._named(number)))
-
-    def _named(self, number: int) -> Program:
-        return Program(
-            name=f"worker-{number}", argv=self._program.argv, environment=self._program.environment
-        )
-
-    async def kill_now_and_then(self, visits: Visits, apart: tuple[int, int]) -> None:
-        """Kill after so many visits each time: on a slow machine too, each worker gets something done."""
-        while True:
-            await visits.come_to(len(visits.begins) + self._random.randint(*apart))
-            place = self._random.randrange(_WORKERS)
-            os.kill(self._workers[place].pid, 9)
-            await self._workers[place].end
-            self.killed += 1
-            self._workers[place] = await self._launcher.start(self._named(place))
 
 
 @asynccontextmanager
@@ -93,7 +65,11 @@ async def crawl(
         messages = await first_messages(connection, tenant_id, scrape.scrape_id)
     await Queue(queue_url).send(messages)
     await crew.start()
-    killing = asyncio.create_task(crew.kill_now_and_then(visits, kills))
+
+    async def visited(more: int) -> None:
+        await visits.come_to(len(visits.begins) + more)
+
+    killing = asyncio.create_task(crew.kill_now_and_then(visited, kills))
     while scrape.status in ("queued", "running"):
         assert not killing.done(), killing.exception()
         await asyncio.sleep(0.5)
@@ -167,7 +143,7 @@ async def test_no_page_is_lost_or_kept_twice(
     url, host, visits = await stack.enter_async_context(site(pages, delay, robots))
     program = worker_program(local_cloud, database_url, valkey_server.url, objects.bucket, queue_url, host)
     launcher = await stack.enter_async_context(Launcher(tmp_path / "workers"))
-    crew = Crew(launcher, program, seed=6)
+    crew = Crew(launcher, program, size=_WORKERS, seed=6)
     began = time.monotonic()
     scrape = await crawl(database, tenant_id, f"{url}/page/0", queue_url, crew, visits, kills)
     seconds = time.monotonic() - began
@@ -188,7 +164,7 @@ async def test_no_page_is_lost_or_kept_twice(
         )
         assert await cursor.fetchone() == {"files": pages, "urls": pages, "kept": pages}
     # Only what a worker had in hand when it died is fetched again.
-    assert pages <= stats["visits"] <= pages + crew.killed * _AT_ONCE
+    assert pages <= stats["visits"] <= pages + crew.killed * _IN_HAND
     assert stats["most_at_once"] <= (1 if robots else _AT_ONCE)
     if robots:
         assert stats["least_gap"] >= 0.1
