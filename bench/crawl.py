@@ -202,7 +202,7 @@ def show(results: list[Result], concurrency: int) -> None:
         table.add_column(column, justify="right" if column else "left")
     for result in results:
         table.add_row(result.name, f"{result.pages:,}", f"{result.seconds:.1f}", f"{result.rate:.0f}")
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def main() -> None:

@@ -291,7 +291,7 @@ def main() -> None:
         for name in wanted.sets or SETS
         if all((DATA / part).is_dir() for part in ACROSS.get(name, (name,)))
     ]
-    console = Console()
+    console = Console(width=120)
     for name in sorted({*(wanted.sets or SETS)} - {*present}):
         console.print(f"{name}: not measured, there is no {DATA / name}")
     if present:
