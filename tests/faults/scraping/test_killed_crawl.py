@@ -27,7 +27,7 @@ from tests.faults.stores import ValkeyServer
 _WORKERS = 3
 # Requests to the site at once, by all workers.
 _AT_ONCE = 4
-# What a worker has in hand at most: the pages of a batch, which are fetched one by one and committed together.
+# What a worker has in hand at most: the pages of a batch, fetched one by one and committed together.
 _IN_HAND = 10
 
 # Seconds after which what a dead worker held comes back.
