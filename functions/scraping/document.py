@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shared.charset.decode import decode
 from shared.web.answer import Fetched, FetchRefusedError
-from shared.web.extract import Page, extract
+from shared.web.extract import Page, PageTooLargeError, extract
 from shared.web.media import HTML, filename, settle
 from shared.web.record_schema import RecordSchema
 from shared.web.records import Record, read_records
@@ -23,10 +23,6 @@ MARKDOWN = "text/markdown"
 # Longest value of an attribute that OpenAI takes.
 _ATTRIBUTE_LENGTH = 512
 _TITLE_LENGTH = 100
-
-# Signs of tags in a page. To choose the content of one with more takes over 3 s and 200 MB; of 1,497 pages of
-# the web the fullest has 22,000.
-_TAGS = 200_000
 
 _NOINDEX = "it asks not to be kept (noindex)"
 _NOT_FOUND = "it says that there is no such page"
@@ -87,9 +83,10 @@ async def harvest(fetched: Fetched, *, product: str, rules: CrawlRules) -> Harve
 
 
 def _harvest_page(fetched: Fetched, header: Directives, product: str, rules: CrawlRules) -> Harvest:
-    if fetched.body.count(b"<") > _TAGS:
+    try:
+        page = extract(fetched.body, url=fetched.url, charset=fetched.charset, product=product)
+    except PageTooLargeError:
         return _harvest_large(fetched, header, product)
-    page = extract(fetched.body, url=fetched.url, charset=fetched.charset, product=product)
     links = () if page.directives.nofollow or header.nofollow else page.links
     if page.directives.noindex or header.noindex:
         return Harvest(reason=_NOINDEX, links=links, withdrawn=True)

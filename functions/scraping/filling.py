@@ -16,7 +16,7 @@ from shared.web.known_pages import KnownPage
 from shared.web.media import HTML
 from shared.web.scrape_models import PageClaim
 
-_TOO_LARGE = "it has more tags than records are taken from"
+_TOO_LARGE = "it is larger than records are taken from"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,8 @@ class Filler:
         text = document.body.decode(errors="replace")
         asked = digest(schema, text)
         if claim.records is not None:
-            return Filled(claim.records, asked=asked)
+            # Of a try that died: what it read may have been another text, so it answers for no other scrape.
+            return Filled(claim.records)
         if known is not None and known.asked == asked:
             return Filled(known.records, asked=asked)
         return replace(await self._fill(claim, schema, text), asked=asked)

@@ -32,6 +32,7 @@ async def create_file(connection: Connection, new: NewFile, now: datetime) -> St
 
 async def create_files(connection: Connection, new: Sequence[NewFile], now: datetime) -> list[StoredFile]:
     """Several at once, as `create_file`."""
+    await _hold(connection, [file.source_url for file in new if file.source_url])
     # In one order everywhere, so that no two of these wait for each other's URLs.
     order = sorted(range(len(new)), key=lambda place: new[place].source_url or "")
     cursor = connection.cursor()
@@ -39,6 +40,14 @@ async def create_files(connection: Connection, new: Sequence[NewFile], now: date
     rows = [row async for result in cursor.results() async for row in result]
     created = dict(zip(order, map(_stored, rows), strict=True))
     return [created[place] for place in range(len(new))]
+
+
+async def _hold(connection: Connection, source_urls: Sequence[str]) -> None:
+    # In the order in which others attach several files, so that neither waits for the other.
+    if source_urls:
+        await connection.execute(
+            "SELECT FROM files WHERE source_url = ANY (%s) ORDER BY file_id FOR NO KEY UPDATE", (source_urls,)
+        )
 
 
 async def get_file(connection: Connection, file_id: str) -> StoredFile:

@@ -52,7 +52,8 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.close()
-        await asyncio.gather(*self._working, return_exceptions=True)
+        while self._working:
+            await asyncio.gather(*self._working, return_exceptions=True)
 
     @asynccontextmanager
     async def tenant(self, tenant_id: str) -> AsyncIterator[Connection]:

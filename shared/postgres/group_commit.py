@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from psycopg.errors import DeadlockDetected
+
 from shared.errors import UnavailableError
 
 K = TypeVar("K", bound=Hashable)
@@ -115,6 +117,7 @@ class Step(Generic[K, T, R]):
             return
         try:
             results = await self._work(key, [arrival.item for arrival in wanted])
+            answered = list(zip(wanted, results, strict=True))
         except asyncio.CancelledError:
             for arrival in wanted:
                 arrival.done.cancel()
@@ -122,15 +125,20 @@ class Step(Generic[K, T, R]):
         except Exception as error:
             await self._failed(key, wanted, error)
             return
-        for arrival, result in zip(wanted, results, strict=True):
+        for arrival, result in answered:
             if not arrival.done.done():
                 arrival.done.set_result(result)
 
     async def _failed(self, key: K, arrivals: Sequence[_Arrival[T, R]], error: Exception) -> None:
-        if len(arrivals) > 1 and not isinstance(error, UnavailableError):
+        if len(arrivals) > 1 and not _concerns_all(error):
             for arrival in arrivals:
                 await self._do(key, [arrival])
             return
         for arrival in arrivals:
             if not arrival.done.done():
                 arrival.done.set_exception(error)
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether each alone would fail of it too. A deadlock is between the group and somebody else."""
+    return isinstance(error, UnavailableError) and not isinstance(error.__cause__, DeadlockDetected)

@@ -18,10 +18,19 @@ from shared.web.urls import normalise, resolve, same_site
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
+# Signs of tags, and characters of text, of the largest page that is read. More would take 4 s, or 250 MB.
+# Of 1,497 pages of the web the fullest has 22,000 tags.
+_TAGS = 60_000
+_TEXT = 1_000_000
+
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _TITLE_LENGTH = 300
 _HEADING = re.compile(r"#{1,6} +(.+)")
 _MARKS = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[*`]+")
+
+
+class PageTooLargeError(Exception):
+    """To choose the content of the page would take too long, or too much memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +66,22 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         url: Where it was fetched, for relative links.
         charset: The label of the `Content-Type` header.
         product: The robot's name, for `<meta>` tags that speak to it.
+
+    Raises:
+        PageTooLargeError: It has over 60,000 tags or 1,000,000 characters of text. `shared.web.skim` can.
     """
     from trafilatura.metadata import extract_metadata
 
     from shared.web.extraction.content import main_content
     from shared.web.extraction.parse import parse
 
+    if body.count(b"<") > _TAGS:
+        raise PageTooLargeError
     tree = parse(decode(body, charset, markup=True).text)
     if tree is None:
         return _empty()
+    if len(body) > _TEXT and _text_length(tree) > _TEXT:
+        raise PageTooLargeError
     _make_absolute(tree, _base(tree, url))
     links = tuple(dict.fromkeys(_links(tree)))
     # A date is taken where the page states one; guessing it from the text can take seconds.
@@ -85,6 +101,14 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         description=_clean(described.description or "") or None,
         site_name=_site_name(described.sitename, described.hostname),
         simhash=simhash(content.words),
+    )
+
+
+def _text_length(tree: "HtmlElement") -> int:
+    """Characters of text; scripts and styles are none."""
+    return sum(
+        (0 if element.tag in ("script", "style") else len(element.text or "")) + len(element.tail or "")
+        for element in tree.iter("*")
     )
 
 

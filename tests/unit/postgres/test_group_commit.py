@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from shared.errors import UnavailableError
 from shared.postgres.group_commit import Crew
@@ -130,3 +131,17 @@ async def test_who_is_cancelled_leaves_the_rest_alone() -> None:
     assert await other == 4
     await holding
     assert work.groups == [("a", [2])]
+
+
+async def test_a_deadlock_of_the_group_is_none_of_each() -> None:
+    error = UnavailableError("The database cannot be reached.")
+    error.__cause__ = DeadlockDetected()
+    crew, work = Crew(patience=NEVER), Work(error)
+    step = crew.step(work)
+
+    async def task(number: int) -> int:
+        with crew.member():
+            return await step("a", number)
+
+    results = await asyncio.gather(*(task(number) for number in (1, -1)), return_exceptions=True)
+    assert results == [2, error]
