@@ -79,7 +79,8 @@ class Reader:
         if claim.kind == "sitemap":
             return await self._read_sitemap(claim)
         # Records are taken from the page itself, so it is wanted whole.
-        conditional = known is not None and claim.rules.records is None and claim.rules.render != "always"
+        there = known is not None and known.there
+        conditional = there and claim.rules.records is None and claim.rules.render != "always"
         fetched = await self._fetch(claim, known if conditional else None)
         if isinstance(fetched, Later):
             return fetched
@@ -187,11 +188,15 @@ class Reader:
         Raises:
             NotFoundError: The vector store is gone.
         """
-        if known is not None and (known.final_url, known.content_sha256) == (document.url, document.sha256):
+        if known is None or not known.there:
+            change: Change = "new"
+        elif (known.final_url, known.content_sha256) == (document.url, document.sha256):
             return Kept(known.file_id, "unchanged")
+        else:
+            change = "changed"
         file = await self.steps.record(ScrapeKey.of(claim), Found(claim, document))
         await self.objects.put(file.object_key, document.body, document.media_type)
-        return Kept(file.file_id, "new" if known is None else "changed")
+        return Kept(file.file_id, change)
 
     async def _skipped(self, claim: PageClaim, harvested: Harvest, outcome: PageOutcome) -> PageOutcome:
         """Nothing is kept of the page, nor of what it was."""

@@ -1,6 +1,7 @@
 """Documents as files: kept, found unchanged, and taken away when their page is gone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from scraping.document import Document
@@ -16,7 +17,7 @@ from shared.web.scrape_models import PageClaim
 
 
 async def recall_kept(connection: Connection, claims: Sequence[PageClaim]) -> dict[str, KnownPage]:
-    """What is known of pages of one scrape, by URL, if their files are already where it wants them."""
+    """What is known of pages of one scrape, by URL, and whether their files are where it wants them."""
     if not claims:
         return {}
     known = await recall(connection, [claim.url for claim in claims])
@@ -30,7 +31,7 @@ async def recall_kept(connection: Connection, claims: Sequence[PageClaim]) -> di
         (claims[0].vector_store_id, [page.file_id for page in known.values()]),
     )
     there = {row["file_id"] for row in await cursor.fetchall()}
-    return {url: page for url, page in known.items() if page.file_id in there}
+    return {url: replace(page, there=page.file_id in there) for url, page in known.items()}
 
 
 async def record_files(

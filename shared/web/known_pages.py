@@ -37,6 +37,7 @@ class KnownPage:
     """A page that was kept.
 
     `links` are all of it, before any rules; `records`, what a model made of it when it was `asked` last.
+    Where its file is not in the store that it is wanted for, it is not `there`, and read as one that is new.
     """
 
     url: str
@@ -49,6 +50,7 @@ class KnownPage:
     links: tuple[str, ...] = ()
     asked: str | None = None
     records: tuple[Record, ...] | None = None
+    there: bool = True
 
     @property
     def validators(self) -> Validators | None:

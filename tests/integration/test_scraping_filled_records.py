@@ -184,21 +184,27 @@ async def test_what_a_claim_that_died_has_paid_for_is_not_asked_again(
     scrape = await crawler.run(scrape)
     assert await found(crawler, scrape) == {f"{site.url}/": [{"topic": "kept"}]}
     assert (upstream.requests, await billed(queues)) == ([], [])
+    # What that claim had read may have been another text.
+    upstream.replies = [says({"topic": "rivers", "paragraphs": 1})]
+    scrape = await crawler.crawl(f"{site.url}/", rules=rules(key_id))
+    assert await found(crawler, scrape) == {f"{site.url}/": [{"topic": "rivers", "paragraphs": 1}]}
 
 
 async def test_a_page_that_is_scraped_again_is_asked_about_only_when_the_question_is_another(
-    site: Site, crawler: Crawler, upstream: Upstream, queues: QueueUrls, key_id: str
+    site: Site, crawler: Crawler, upstream: Upstream, queues: QueueUrls, key_id: str, store_id: str
 ) -> None:
     site.pages["/"] = article("Rivers")
     upstream.replies = [says({"topic": topic, "paragraphs": 1}) for topic in ("first", "second", "third")]
 
-    async def scraped(asked: CrawlRules) -> str:
-        scrape = await crawler.run(await crawler.start(f"{site.url}/", rules=asked))
+    async def scraped(asked: CrawlRules, **options: Any) -> str:
+        scrape = await crawler.crawl(f"{site.url}/", rules=asked, **options)
         [[record]] = (await found(crawler, scrape)).values()
         return str(record["topic"])
 
     assert await scraped(rules(key_id)) == "first"
     assert await scraped(rules(key_id)) == "first"
+    # The file is in no store yet, but what was asked about it is known.
+    assert await scraped(rules(key_id), vector_store_id=store_id) == "first"
     # A scrape that wants no records leaves those that are known.
     await crawler.run(await crawler.start(f"{site.url}/"))
     assert await scraped(rules(key_id)) == "first"
