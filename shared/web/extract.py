@@ -70,9 +70,8 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
     Raises:
         PageTooLargeError: It has over 60,000 tags or 1,000,000 characters of text. `shared.web.skim` can.
     """
-    from trafilatura.metadata import extract_metadata
-
     from shared.web.extraction.content import main_content
+    from shared.web.extraction.described import describe
     from shared.web.extraction.parse import parse
 
     if body.count(b"<") > _TAGS:
@@ -84,8 +83,7 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         raise PageTooLargeError
     _make_absolute(tree, _base(tree, url))
     links = tuple(dict.fromkeys(_links(tree)))
-    # A date is taken where the page states one; guessing it from the text can take seconds.
-    described = extract_metadata(tree, default_url=url, extensive=False)
+    described = describe(tree, url)
     content = main_content(tree)
     title, markdown = _titled(described.title, content.markdown)
     return Page(
@@ -99,7 +97,7 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         directives=read_directives(_robots_metas(tree, product), product),
         author=_clean(described.author or "") or None,
         description=_clean(described.description or "") or None,
-        site_name=_site_name(described.sitename, described.hostname),
+        site_name=_clean(described.site_name or "") or None,
         simhash=simhash(content.words),
     )
 
@@ -197,11 +195,6 @@ def _titled(title: str | None, text: str) -> tuple[str | None, str]:
     if words and (first.startswith("# ") or words.casefold() == (title or "").casefold()):
         return words, f"# {words}\n{rest}"
     return title, f"# {title}\n\n{text}" if title else text
-
-
-def _site_name(name: str | None, host: str | None) -> str | None:
-    """Without trafilatura's guess from the address."""
-    return _clean(name or "") or None if (name or "").lower() != (host or "").lower() else None
 
 
 def _clean(title: str) -> str:

@@ -99,6 +99,34 @@ def test_json_ld_and_open_graph_say_who_wrote_a_page() -> None:
     assert page.published == date(2025, 2, 3)
 
 
+@pytest.mark.parametrize(
+    "byline",
+    [
+        f'<p class="{name}">Ada Hill</p>'
+        for name in (
+            "author", "the-author-name", "AuthorName", "byline", "Byline", "byl", "BBL", "username", "screenname",
+            "channel-name", "zuozhe", "bianji", "xiaobian", "submitted-by", "posted-by", "journalist-name",
+            "writer",
+        )
+    ]
+    + [f'<p id="{name}">Ada Hill</p>' for name in ("author", "theAuthor", "zuozhe", "bianji", "xiaobian")]
+    + [
+        '<a rel="author">Ada Hill</a>',
+        "<author>Ada Hill</author>",
+        '<p itemprop="author name">Ada Hill</p>',
+        '<h3 itemprop="the-author">Ada Hill</h3>',
+        '<div data-testid="AuthorCard">Ada Hill</div>',
+        '<em data-component="Byline-1">Ada Hill</em>',
+    ],
+)  # fmt: skip
+def test_a_byline_names_the_author_where_no_tag_does(byline: str) -> None:
+    assert read(article("", byline)).author == "Ada Hill"
+
+
+def test_the_host_is_no_name_of_a_site() -> None:
+    assert read(article(), url="https://news.example.com/river").site_name is None
+
+
 def test_a_title_becomes_a_heading_where_the_text_has_none() -> None:
     page = read(article("<title>The river</title>"))
     assert page.markdown.startswith("# The river\n\nThe river rises")
