@@ -9,7 +9,6 @@ from typing import Final
 
 from courlan import extract_domain
 from htmldate import find_date
-from lxml.etree import XPath
 from lxml.html import HtmlElement
 from trafilatura.metadata import (
     examine_meta,
@@ -25,27 +24,19 @@ from shared.telemetry import logger
 
 _log = logger("extraction")
 
-# What every expression of `AUTHOR_XPATHS` asks for, in one look without regular expressions: most pages have
-# nothing of it, and then none of them need be asked.
-_MAY_HAVE_BYLINE: Final = XPath(
-    "boolean(//author|//*["
-    + " or ".join(
-        f"contains(@{name}, '{part}')"
-        for name, parts in {
-            "class": (
-                "uthor", "yline", "byl", "BBL", "username", "channel-name", "zuozhe", "bianji", "xiaobian",
-                "submitted-by", "posted-by", "journalist-name", "screenname", "writer",
-            ),
-            "id": ("uthor", "zuozhe", "bianji", "xiaobian"),
-            "itemprop": ("author",),
-            "rel": ("author",),
-            "data-testid": ("Author",),
-            "data-component": ("Byline",),
-        }.items()
-        for part in parts
-    )
-    + "])"
-)  # fmt: skip
+# What the expressions of trafilatura's `AUTHOR_XPATHS` ask for. Most pages have nothing of it, and are spared
+# these, which take 10 ms.
+_BYLINES: Final[dict[str, tuple[str, ...]]] = {
+    "class": (
+        "uthor", "yline", "byl", "BBL", "username", "channel-name", "zuozhe", "bianji", "xiaobian",
+        "submitted-by", "posted-by", "journalist-name", "screenname", "writer",
+    ),
+    "id": ("uthor", "zuozhe", "bianji", "xiaobian"),
+    "itemprop": ("author",),
+    "rel": ("author",),
+    "data-testid": ("Author",),
+    "data-component": ("Byline",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +58,7 @@ def describe(tree: HtmlElement, url: str) -> Described:
     """
     said = _said(tree)
     said.title = said.title or extract_title(tree)
-    said.author = said.author or (extract_author(tree) if _MAY_HAVE_BYLINE(tree) else None)
+    said.author = said.author or (extract_author(tree) if _may_have_byline(tree) else None)
     said.url = said.url or extract_url(tree, url)
     # A date is taken where the page states one; guessing it from the text can take seconds.
     said.date = find_date(tree, **{**set_date_params(extensive=False), "url": said.url})
@@ -94,6 +85,17 @@ def _said(tree: HtmlElement) -> Document:
         # It stumbles over JSON-LD of odd shapes, as its own caller knows; what it read before stands.
         _log.debug("JSON-LD not read to its end", extra={"error": repr(error)})
         return said
+
+
+def _may_have_byline(tree: HtmlElement) -> bool:
+    elements = list(tree.iter("*"))
+    if any(element.tag == "author" for element in elements):
+        return True
+    for name, parts in _BYLINES.items():
+        values = "\n".join(element.get(name, "") for element in elements)
+        if any(part in values for part in parts):
+            return True
+    return False
 
 
 def _site_name(name: str | None) -> str | None:

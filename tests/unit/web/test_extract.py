@@ -104,9 +104,9 @@ def test_json_ld_and_open_graph_say_who_wrote_a_page() -> None:
     [
         f'<p class="{name}">Ada Hill</p>'
         for name in (
-            "author", "the-author-name", "AuthorName", "byline", "Byline", "byl", "BBL", "username", "screenname",
-            "channel-name", "zuozhe", "bianji", "xiaobian", "submitted-by", "posted-by", "journalist-name",
-            "writer",
+            "author", "the-author-name", "AuthorName", "byline", "Byline", "byl", "BBL", "username",
+            "screenname", "channel-name", "zuozhe", "bianji", "xiaobian", "submitted-by", "posted-by",
+            "journalist-name", "writer",
         )
     ]
     + [f'<p id="{name}">Ada Hill</p>' for name in ("author", "theAuthor", "zuozhe", "bianji", "xiaobian")]
