@@ -44,10 +44,10 @@ class Filler:
         if document is None or document.media_type != MARKDOWN:
             return Filled(None)
         text = document.body.decode(errors="replace")
-        asked = digest(schema, text)
         if claim.records is not None:
             # Of a try that died: what it read may have been another text, so it answers for no other scrape.
             return Filled(claim.records)
+        asked = digest(schema, text)
         if known is not None and known.asked == asked:
             return Filled(known.records, asked=asked)
         return replace(await self._fill(claim, schema, text), asked=asked)

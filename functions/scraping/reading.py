@@ -188,12 +188,9 @@ class Reader:
         Raises:
             NotFoundError: The vector store is gone.
         """
-        if known is None or not known.there:
-            change: Change = "new"
-        elif (known.final_url, known.content_sha256) == (document.url, document.sha256):
-            return Kept(known.file_id, "unchanged")
-        else:
-            change = "changed"
+        change = _change(known, document)
+        if known is not None and change == "unchanged":
+            return Kept(known.file_id, change)
         file = await self.steps.record(ScrapeKey.of(claim), Found(claim, document))
         await self.objects.put(file.object_key, document.body, document.media_type)
         return Kept(file.file_id, change)
@@ -207,6 +204,13 @@ class Reader:
             reason=_NO_BROWSER if outcome.rendering == "needed" else harvested.reason,
             change="gone" if taken else None,
         )
+
+
+def _change(known: KnownPage | None, document: Document) -> Change:
+    if known is None or not known.there:
+        return "new"
+    same = (known.final_url, known.content_sha256) == (document.url, document.sha256)
+    return "unchanged" if same else "changed"
 
 
 def _rendering(claim: PageClaim, harvested: Harvest) -> Rendering:

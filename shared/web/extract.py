@@ -72,15 +72,10 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
     """
     from shared.web.extraction.content import main_content
     from shared.web.extraction.described import describe
-    from shared.web.extraction.parse import parse
 
-    if body.count(b"<") > _TAGS:
-        raise PageTooLargeError
-    tree = parse(decode(body, charset, markup=True).text)
+    tree = _tree(body, charset)
     if tree is None:
         return _empty()
-    if len(body) > _TEXT and _text_length(tree) > _TEXT:
-        raise PageTooLargeError
     _make_absolute(tree, _base(tree, url))
     links = tuple(dict.fromkeys(_links(tree)))
     described = describe(tree, url)
@@ -100,6 +95,18 @@ def extract(body: bytes, *, url: str, charset: str | None, product: str) -> Page
         site_name=_clean(described.site_name or "") or None,
         simhash=simhash(content.words),
     )
+
+
+def _tree(body: bytes, charset: str | None) -> "HtmlElement | None":
+    from shared.web.extraction.parse import parse
+
+    if body.count(b"<") > _TAGS:
+        raise PageTooLargeError
+    tree = parse(decode(body, charset, markup=True).text)
+    # A character has at least a byte, so most pages need not be counted.
+    if tree is not None and len(body) > _TEXT and _text_length(tree) > _TEXT:
+        raise PageTooLargeError
+    return tree
 
 
 def _text_length(tree: "HtmlElement") -> int:

@@ -80,6 +80,7 @@ async def test_the_api_never_breaks(api, new_member) -> None:
         _fuzz, document, api.url, admin.api_key, lambda path: not path.startswith("/v1")
     )
     assert called["/v1/vector_stores"] >= 16
+    assert all(called.values()), called
 
 
 CATALOG = """
@@ -134,6 +135,7 @@ async def test_chat_never_breaks(chat_url, database, tenant_id) -> None:
     document = await _chat_document(chat_url)
     called = await asyncio.to_thread(_fuzz, document, chat_url, key, lambda path: False)
     assert called["/v1/chat/completions"] >= 16
+    assert all(called.values()), called
 
 
 # Bodies that reach the pipeline: the model is there, and everything else is anything.

@@ -52,8 +52,10 @@ async def test_no_connection_is_lost(database: Database) -> None:
     await asyncio.gather(*(cancel_many(database, seed=seed) for seed in range(TASKS)))
     together = asyncio.Barrier(CONNECTIONS)
 
-    async def use() -> None:
-        async with database.anonymous():
+    async def backend() -> int:
+        async with database.anonymous() as connection:
             await together.wait()
+            return connection.info.backend_pid
 
-    await asyncio.gather(*(use() for _ in range(CONNECTIONS)))
+    backends = await asyncio.gather(*(backend() for _ in range(CONNECTIONS)))
+    assert len(set(backends)) == CONNECTIONS

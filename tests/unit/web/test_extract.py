@@ -123,6 +123,12 @@ def test_a_byline_names_the_author_where_no_tag_does(byline: str) -> None:
     assert read(article("", byline)).author == "Ada Hill"
 
 
+def test_json_ld_of_an_odd_shape_hides_nothing_else() -> None:
+    odd = '{"@context": "https://schema.org", "@graph": [[{"@type": "Organization"}]]}'
+    head = f'<meta property="og:title" content="The river"><script type="application/ld+json">{odd}</script>'
+    assert read(article(head)).title == "The river"
+
+
 def test_the_host_is_no_name_of_a_site() -> None:
     assert read(article(), url="https://news.example.com/river").site_name is None
 
